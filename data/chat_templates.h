@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/tokenizer.h"
+
+namespace tptt {
+
+struct Message {
+  std::string role;  // system, user, assistant
+  std::string content;
+};
+
+/// A piece of a rendered conversation; `train` marks what the assistant writes, its end token
+/// included (the mask completion-only loss needs).
+struct TextPiece {
+  std::string text;
+  bool train = false;
+};
+
+/// Built-in templates; model files' own Jinja is never executed.
+std::vector<std::string> chat_template_names();
+
+/// The built-in template for `name`; "auto" recognises it by markers in the model's own template
+/// text. Throws UsageError that lists the names when none fits.
+std::string resolve_chat_template(const std::string& name, const Tokenizer& tokenizer);
+
+/// Renders a conversation with a resolved template name. With `add_generation_prompt` the text ends
+/// where the assistant starts to write.
+std::vector<TextPiece> render_chat(const std::string& template_name,
+                                   const std::vector<Message>& messages,
+                                   bool add_generation_prompt = false);
+
+/// Ids and training mask of rendered pieces: the whole text is encoded at once, so that no token
+/// differs from what the model sees in chat; a token trains when its text starts in a train piece.
+struct MaskedIds {
+  TokenIds ids;
+  std::vector<bool> train;
+};
+MaskedIds encode_pieces(const Tokenizer& tokenizer, const std::vector<TextPiece>& pieces);
+
+}  // namespace tptt

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "models/formats/tensor_file.h"
+
+namespace tptt {
+
+/// Converts `numel` elements of `type` at `from` to float32 at `to`; for block types numel is a
+/// multiple of 32. Block layouts: ggml-common.h. Integer types are a programmer error.
+void to_float32(FileType type, const std::byte* from, int64_t numel, float* to);
+
+}  // namespace tptt

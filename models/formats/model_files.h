@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "models/formats/weight_index.h"
+#include "models/model_config.h"
+
+namespace tptt {
+
+/// Where a model's parts lie. Exactly one of `dir` and `gguf` is set.
+struct ModelFiles {
+  std::string name;  // as the user gave it
+  std::string dir;   // Hugging Face directory
+  std::string gguf;  // GGUF file
+};
+
+/// Finds MODEL: a directory with config.json, a .gguf file, the name `smollm2-135m-instruct`
+/// (GGUF that scripts/setup.sh fetched), or `org/name` in the local Hugging Face cache
+/// (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub). Throws UsageError that says what to do.
+ModelFiles find_model(const std::string& name);
+
+/// Reads config.json (+ generation_config.json) or the GGUF metadata; unsupported model types, RoPE
+/// types and activations are refused by name, sizes are bounded and checked against each other.
+ModelConfig read_model_config(const ModelFiles& files);
+
+WeightIndex index_weights(const ModelFiles& files);
+
+}  // namespace tptt

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/formats/tensor_file.h"
+
+namespace tptt {
+
+/// All tensors of a model by Hugging Face name, whatever files they lie in.
+struct WeightIndex {
+  struct Entry {
+    int file = 0;  // index into files
+    TensorInfo info;
+    /// For GGUF llama q/k: the number of heads whose rows are stored interleaved for ggml's RoPE
+    /// and must be un-permuted to the half-split order; 0 when the rows are as Hugging Face has them.
+    int64_t permuted_heads = 0;
+  };
+  std::vector<ReadFile> files;
+  std::map<std::string, Entry> entries;
+};
+
+/// From a directory with model.safetensors or model.safetensors.index.json (whose file names must
+/// be plain names inside the directory). Throws Error; .bin and .pt files are refused by name.
+WeightIndex index_safetensors_dir(const std::string& dir);
+
+/// From a GGUF file; GGUF names become Hugging Face names for the file's architecture. Throws Error.
+WeightIndex index_gguf(const std::string& path);
+
+}  // namespace tptt

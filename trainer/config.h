@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/liza/liza_config.h"
+#include "models/lora_config.h"
+
+namespace tptt {
+
+struct ModelSection {
+  std::string name_or_path;
+  std::string adapter_name_or_path;  // empty: start from a fresh adapter
+  std::string dtype = "auto";        // auto, float32, bfloat16
+  std::string device = "auto";       // auto, cpu, cuda, cuda:N
+};
+
+struct DataFile {
+  std::string path;
+  std::string format = "auto";  // auto, alpaca, messages, prompt-completion
+  int64_t limit = 0;            // 0: all rows
+};
+
+struct DataSection {
+  std::vector<DataFile> train;
+  std::vector<DataFile> eval;
+  std::string chat_template = "auto";
+  int64_t max_length = 384;
+  std::string excess_length_strategy = "truncate";  // truncate, drop, raise
+  bool packing = true;
+  bool completion_only_loss = true;
+  bool shuffle = true;
+};
+
+struct TrainingSection {
+  std::string output_dir;
+  double num_train_epochs = 3;
+  int64_t max_steps = 0;  // 0: as many as num_train_epochs gives
+  int64_t per_device_train_batch_size = 8;  // rows, or packs of max_length tokens with packing
+  int64_t per_device_eval_batch_size = 8;
+  int64_t gradient_accumulation_steps = 1;
+  double learning_rate = 5e-4;
+  std::string lr_scheduler_type = "linear";  // linear, cosine, constant, constant_with_warmup
+  double warmup_steps = 0;                   // below 1: a fraction of all steps
+  double weight_decay = 0;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_epsilon = 1e-8;
+  double max_grad_norm = 1.0;
+  int64_t logging_steps = 1;
+  int64_t eval_steps = 0;  // 0: at the end only
+  int64_t save_steps = 0;  // 0: at the end only
+  int64_t save_total_limit = 2;
+  int64_t seed = 42;
+  int64_t num_threads = 0;  // 0: all cores
+};
+
+/// A whole training configuration (design: model, liza, lora, data, training).
+struct Config {
+  ModelSection model;
+  std::optional<LizaConfig> liza;
+  LoraConfig lora;
+  DataSection data;
+  TrainingSection training;
+};
+
+/// Reads CONFIG.yaml and applies `key=value` overrides ("training.max_steps=20"). Strict: unknown
+/// or duplicate keys, wrong types, values out of range, anchors and aliases are UsageErrors with
+/// file:line:column and the nearest known key.
+Config load_config(const std::string& path, const std::vector<std::string>& overrides);
+
+/// The resolved configuration as YAML that load_config reads back to the same Config.
+std::string to_yaml(const Config& config);
+
+/// Markdown table of every key with type, default and meaning (the body of configs/README.md).
+std::string config_reference();
+
+/// Dotted names of keys whose values differ and that a resumed run may not change (all but
+/// max_steps, num_train_epochs and the logging, save and eval cadence).
+std::vector<std::string> resume_conflicts(const Config& before, const Config& now);
+
+/// liza_config.json: the `liza:` section under the same keys. Missing keys take defaults, unknown
+/// ones are refused. Throws Error that names `where`.
+std::string liza_to_json(const LizaConfig& liza);
+LizaConfig liza_from_json(const std::string& text, const std::string& where);
+
+}  // namespace tptt
