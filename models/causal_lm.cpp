@@ -1,0 +1,54 @@
+#include "models/causal_lm.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include "models/rope.h"
+
+namespace tptt {
+
+CausalLM::CausalLM(ModelConfig c) : config(std::move(c)), inv_freq_(rope_inv_freq(config)) {}
+
+AttentionContext CausalLM::context(const std::vector<int64_t>& lengths, DecodeCache* cache) const {
+  AttentionContext context;
+  context.layout = make_layout(lengths, device());
+  context.cache = cache;
+  const auto options = at::TensorOptions().dtype(at::kLong).device(device());
+  std::vector<int64_t> positions;
+  if (cache && cache->lengths[0] > 0) {
+    positions = cache->lengths;
+    context.cache_lengths = at::tensor(cache->lengths, options);
+  } else {
+    for (const int64_t length : lengths)
+      for (int64_t t = 0; t < length; ++t) positions.push_back(t);
+  }
+  context.rope = rope_table(inv_freq_, at::tensor(positions, options));
+  return context;
+}
+
+at::Tensor CausalLM::hidden(const at::Tensor& ids, const AttentionContext& context) const {
+  at::Tensor x = embed(ids);
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) x = layer(i, x, context);
+  if (context.cache) {
+    for (size_t s = 0; s < context.layout.lengths.size(); ++s)
+      context.cache->lengths[s] += context.layout.lengths[s];
+  }
+  return norm(x);
+}
+
+DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t capacity,
+                       at::ScalarType dtype) {
+  const ModelConfig& c = model.config;
+  DecodeCache cache;
+  cache.lengths.assign(num_sequences, 0);
+  cache.layers.resize(c.num_hidden_layers);
+  for (auto& layer : cache.layers) {
+    layer.k = at::zeros({num_sequences, c.num_key_value_heads, capacity, c.head_dim},
+                        at::TensorOptions().dtype(dtype).device(model.device()));
+    layer.v = layer.k.clone();
+  }
+  return cache;
+}
+
+}  // namespace tptt

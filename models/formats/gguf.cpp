@@ -1,0 +1,264 @@
+#include "models/formats/gguf.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "models/formats/checked.h"
+
+namespace tptt {
+namespace {
+
+constexpr uint64_t kMaxHeader = 512ull << 20;
+constexpr uint64_t kMaxName = 64 << 10;
+
+enum GgufType : uint32_t {
+  kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64
+};
+
+uint64_t min_bytes(uint32_t type, const std::string& where) {
+  switch (type) {
+    case kU8: case kI8: case kBool: return 1;
+    case kU16: case kI16: return 2;
+    case kU32: case kI32: case kF32: return 4;
+    case kU64: case kI64: case kF64: case kString: return 8;
+    default: throw Error(where + ": unknown or nested value type " + std::to_string(type));
+  }
+}
+
+// Reads the header front to back in large pieces; every count is checked against the bytes left.
+class Cursor {
+ public:
+  explicit Cursor(const ReadFile& file) : file_(file) {}
+
+  uint64_t at() const { return at_; }
+  uint64_t left() const { return file_.size() - at_; }
+
+  void bytes(void* to, uint64_t count) {
+    if (count > left() || at_ + count > kMaxHeader)
+      throw Error(file_.path() + ": truncated: the header goes past the end of the file");
+    if (count > 4096) {
+      file_.read(at_, to, count);
+    } else {
+      refill(count);
+      std::memcpy(to, buffer_.data() + (at_ - begin_), count);
+    }
+    at_ += count;
+  }
+
+  template <class T>
+  T number() {
+    T value;
+    bytes(&value, sizeof value);
+    return value;
+  }
+
+  std::string string(uint64_t limit, const std::string& where) {
+    const auto length = number<uint64_t>();
+    if (length > limit || length > left())
+      throw Error(where + ": string of " + std::to_string(length) + " bytes with " +
+                  std::to_string(left()) + " left in the file");
+    std::string text(length, '\0');
+    bytes(text.data(), length);
+    return text;
+  }
+
+ private:
+  void refill(uint64_t count) {
+    if (at_ >= begin_ && at_ + count <= begin_ + buffer_.size()) return;
+    begin_ = at_;
+    buffer_.resize(std::min<uint64_t>(1 << 20, left()));
+    file_.read(begin_, buffer_.data(), buffer_.size());
+  }
+
+  const ReadFile& file_;
+  uint64_t at_ = 0, begin_ = 0;
+  std::vector<char> buffer_;
+};
+
+int64_t read_integer(Cursor& in, uint32_t type, const std::string& where) {
+  switch (type) {
+    case kU8: return in.number<uint8_t>();
+    case kI8: return in.number<int8_t>();
+    case kU16: return in.number<uint16_t>();
+    case kI16: return in.number<int16_t>();
+    case kU32: return in.number<uint32_t>();
+    case kI32: return in.number<int32_t>();
+    case kI64: return in.number<int64_t>();
+    default: break;
+  }
+  const auto value = in.number<uint64_t>();
+  if (value > uint64_t(INT64_MAX)) throw Error(where + ": integer above 2^63 - 1");
+  return int64_t(value);
+}
+
+double read_real(Cursor& in, uint32_t type) {
+  return type == kF32 ? double(in.number<float>()) : in.number<double>();
+}
+
+bool read_bool(Cursor& in, const std::string& where) {
+  const auto value = in.number<uint8_t>();
+  if (value > 1) throw Error(where + ": a bool must be 0 or 1");
+  return value == 1;
+}
+
+GgufValue read_array(Cursor& in, const std::string& where) {
+  const auto type = in.number<uint32_t>();
+  const auto count = in.number<uint64_t>();
+  if (count > in.left() / min_bytes(type, where))
+    throw Error(where + ": array of " + std::to_string(count) + " values with " +
+                std::to_string(in.left()) + " bytes left in the file");
+  const auto fill = [&](auto values, auto read) -> GgufValue {
+    values.reserve(count);
+    for (uint64_t i = 0; i < count; ++i) values.push_back(read());
+    return values;
+  };
+  if (type == kString)
+    return fill(std::vector<std::string>(), [&] { return in.string(kMaxName, where); });
+  if (type == kBool) return fill(std::vector<bool>(), [&] { return read_bool(in, where); });
+  if (type == kF32 || type == kF64)
+    return fill(std::vector<double>(), [&] { return read_real(in, type); });
+  return fill(std::vector<int64_t>(), [&] { return read_integer(in, type, where); });
+}
+
+GgufValue read_value(Cursor& in, const std::string& where) {
+  const auto type = in.number<uint32_t>();
+  if (type == kArray) return read_array(in, where);
+  min_bytes(type, where);
+  if (type == kString) return in.string(16 << 20, where);
+  if (type == kBool) return read_bool(in, where);
+  if (type == kF32 || type == kF64) return read_real(in, type);
+  return read_integer(in, type, where);
+}
+
+FileType tensor_type(uint32_t type, const std::string& where) {
+  switch (type) {
+    case 0: return FileType::F32;
+    case 1: return FileType::F16;
+    case 2: return FileType::Q4_0;
+    case 3: return FileType::Q4_1;
+    case 8: return FileType::Q8_0;
+    case 28: return FileType::F64;
+    case 30: return FileType::BF16;
+    default:
+      throw Error(where + ": GGUF tensor type " + std::to_string(type) +
+                  " is not supported; known: F32, F16, BF16, Q8_0, Q4_0, Q4_1");
+  }
+}
+
+TensorInfo read_tensor(Cursor& in, const std::string& path) {
+  TensorInfo info;
+  info.name = in.string(kMaxName, path + ": tensor name");
+  const std::string where = path + ": tensor '" + info.name + "'";
+  const auto dims = in.number<uint32_t>();
+  if (dims < 1 || dims > 4) throw Error(where + ": expected 1 to 4 dimensions");
+  for (uint32_t i = 0; i < dims; ++i) {
+    const auto size = in.number<uint64_t>();
+    if (size > uint64_t(INT64_MAX)) throw Error(where + ": size overflows");
+    info.shape.insert(info.shape.begin(), int64_t(size));
+  }
+  info.type = tensor_type(in.number<uint32_t>(), where);
+  info.offset = in.number<uint64_t>();
+  info.nbytes = tensor_nbytes(info.type, info.shape, where);
+  return info;
+}
+
+void place_tensors(GgufHeader& header, uint64_t header_end, uint64_t file_size) {
+  const std::string& path = header.path;
+  const int64_t alignment = header.get_int("general.alignment", 32);
+  if (alignment < 8 || alignment > (1 << 20) || alignment % 8 != 0)
+    throw Error(path + ": general.alignment must be a multiple of 8");
+  const uint64_t a = uint64_t(alignment);
+  const uint64_t start = checked_add(header_end, a - 1, path) / a * a;
+  for (TensorInfo& info : header.tensors) {
+    const std::string where = path + ": tensor '" + info.name + "'";
+    if (info.offset % a != 0) throw Error(where + ": offset is not aligned");
+    info.offset = checked_add(info.offset, start, where);
+    if (checked_add(info.offset, info.nbytes, where) > file_size)
+      throw Error(where + ": truncated: ends at " + std::to_string(info.offset + info.nbytes) +
+                  " of " + std::to_string(file_size) + " bytes");
+  }
+}
+
+template <class T>
+const T* find(const GgufHeader& header, const std::string& key, const char* expected) {
+  const auto it = header.metadata.find(key);
+  if (it == header.metadata.end()) return nullptr;
+  const T* value = std::get_if<T>(&it->second);
+  if (!value) throw Error(header.path + ": key '" + key + "' must be " + expected);
+  return value;
+}
+
+template <class T>
+const T& require(const GgufHeader& header, const std::string& key, const char* expected) {
+  const T* value = find<T>(header, key, expected);
+  if (!value) throw Error(header.path + ": key '" + key + "' is missing");
+  return *value;
+}
+
+}  // namespace
+
+GgufHeader read_gguf_header(const ReadFile& file) {
+  GgufHeader header;
+  header.path = file.path();
+  Cursor in(file);
+  char magic[4];
+  in.bytes(magic, sizeof magic);
+  if (std::string_view(magic, 4) != "GGUF") throw Error(header.path + ": no GGUF file");
+  const auto version = in.number<uint32_t>();
+  if (version != 2 && version != 3)
+    throw Error(header.path + ": GGUF version " + std::to_string(version) + "; expected 2 or 3");
+  const auto num_tensors = in.number<uint64_t>();
+  const auto num_keys = in.number<uint64_t>();
+  if (num_tensors > in.left() / 24 || num_keys > in.left() / 13)
+    throw Error(header.path + ": truncated: " + std::to_string(num_tensors) + " tensors and " +
+                std::to_string(num_keys) + " keys do not fit into the file");
+  for (uint64_t i = 0; i < num_keys; ++i) {
+    const std::string key = in.string(kMaxName, header.path + ": key");
+    const std::string where = header.path + ": key '" + key + "'";
+    if (!header.metadata.emplace(key, read_value(in, where)).second)
+      throw Error(where + " is there twice");
+  }
+  std::set<std::string> names;
+  for (uint64_t i = 0; i < num_tensors; ++i) {
+    header.tensors.push_back(read_tensor(in, header.path));
+    if (!names.insert(header.tensors.back().name).second)
+      throw Error(header.path + ": tensor '" + header.tensors.back().name + "' is there twice");
+  }
+  place_tensors(header, in.at(), file.size());
+  return header;
+}
+
+int64_t GgufHeader::get_int(const std::string& key) const {
+  return require<int64_t>(*this, key, "an integer");
+}
+int64_t GgufHeader::get_int(const std::string& key, int64_t fallback) const {
+  const auto* value = find<int64_t>(*this, key, "an integer");
+  return value ? *value : fallback;
+}
+double GgufHeader::get_number(const std::string& key) const {
+  return require<double>(*this, key, "a number");
+}
+double GgufHeader::get_number(const std::string& key, double fallback) const {
+  const auto* value = find<double>(*this, key, "a number");
+  return value ? *value : fallback;
+}
+bool GgufHeader::get_bool(const std::string& key, bool fallback) const {
+  const auto* value = find<bool>(*this, key, "a bool");
+  return value ? *value : fallback;
+}
+std::string GgufHeader::get_string(const std::string& key) const {
+  return require<std::string>(*this, key, "a string");
+}
+std::string GgufHeader::get_string(const std::string& key, const std::string& fallback) const {
+  const auto* value = find<std::string>(*this, key, "a string");
+  return value ? *value : fallback;
+}
+const std::vector<std::string>& GgufHeader::get_strings(const std::string& key) const {
+  return require<std::vector<std::string>>(*this, key, "a list of strings");
+}
+const std::vector<int64_t>& GgufHeader::get_ints(const std::string& key) const {
+  return require<std::vector<int64_t>>(*this, key, "a list of integers");
+}
+
+}  // namespace tptt

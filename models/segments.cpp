@@ -1,0 +1,85 @@
+#include "models/segments.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace tptt {
+namespace {
+
+std::vector<std::vector<int64_t>> group_by_length(const std::vector<int64_t>& lengths) {
+  const auto [low, high] = std::minmax_element(lengths.begin(), lengths.end());
+  std::vector<int64_t> order(lengths.size());
+  std::iota(order.begin(), order.end(), 0);
+  if (*low == *high) return {order};
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return lengths[a] > lengths[b]; });
+  std::vector<std::vector<int64_t>> groups;
+  int64_t longest = 0, tokens = 0;
+  for (const int64_t s : order) {
+    const bool fits = !groups.empty() &&
+                      longest * (int64_t(groups.back().size()) + 1) * 3 <= (tokens + lengths[s]) * 4;
+    if (!fits) {
+      groups.emplace_back();
+      longest = lengths[s];
+      tokens = 0;
+    }
+    groups.back().push_back(s);
+    tokens += lengths[s];
+  }
+  return groups;
+}
+
+}  // namespace
+
+SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device& device) {
+  SegmentLayout layout;
+  layout.lengths = lengths;
+  std::vector<int64_t> starts;
+  for (const int64_t length : lengths) {
+    starts.push_back(layout.num_tokens);
+    layout.num_tokens += length;
+  }
+  const auto index = at::TensorOptions().dtype(at::kLong).device(device);
+  std::vector<int64_t> scatter(layout.num_tokens);
+  int64_t row = 0;
+  for (const auto& members : group_by_length(lengths)) {
+    SegmentGroup group;
+    group.sequences = members;
+    group.length = lengths[members.front()];
+    bool full = true;
+    std::vector<int64_t> gather, sizes;
+    for (const int64_t s : members) {
+      full &= lengths[s] == group.length;
+      sizes.push_back(lengths[s]);
+      for (int64_t t = 0; t < group.length; ++t, ++row) {
+        gather.push_back(starts[s] + std::min(t, lengths[s] - 1));
+        if (t < lengths[s]) scatter[starts[s] + t] = row;
+      }
+    }
+    group.gather = at::tensor(gather, index);
+    if (!full) group.lengths = at::tensor(sizes, index);
+    layout.groups.push_back(std::move(group));
+  }
+  layout.scatter = at::tensor(scatter, index);
+  layout.uniform = layout.groups.size() == 1 && !layout.groups[0].lengths.defined();
+  return layout;
+}
+
+at::Tensor to_padded(const at::Tensor& x, const SegmentLayout& layout, const SegmentGroup& group) {
+  std::vector<int64_t> shape{int64_t(group.sequences.size()), group.length};
+  shape.insert(shape.end(), x.sizes().begin() + 1, x.sizes().end());
+  return (layout.uniform ? x : x.index_select(0, group.gather)).view(shape);
+}
+
+at::Tensor from_padded(const std::vector<at::Tensor>& blocks, const SegmentLayout& layout) {
+  if (layout.uniform) return blocks[0].flatten(0, 1);
+  std::vector<at::Tensor> rows;
+  for (const auto& block : blocks) rows.push_back(block.flatten(0, 1));
+  return (rows.size() == 1 ? rows[0] : at::cat(rows)).index_select(0, layout.scatter);
+}
+
+}  // namespace tptt

@@ -1,0 +1,72 @@
+#include "trainer/adamw.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+namespace tptt {
+
+AdamW::AdamW(std::vector<Trainable> parameters, AdamWOptions options, double gate_lr_multiplier)
+    : parameters_(std::move(parameters)),
+      options_(options),
+      gate_lr_multiplier_(gate_lr_multiplier) {
+  for (const Trainable& p : parameters_) {
+    exp_avg_.push_back(at::zeros_like(p.tensor));
+    exp_avg_sq_.push_back(at::zeros_like(p.tensor));
+  }
+}
+
+double AdamW::grad_norm() const {
+  double total = 0;
+  for (const Trainable& p : parameters_) {
+    if (p.tensor.grad().defined()) total += p.tensor.grad().square().sum(at::kDouble).item<double>();
+  }
+  return std::sqrt(total);
+}
+
+void AdamW::step(double learning_rate, double grad_scale) {
+  c10::AutoGradMode no_grad(false);
+  ++steps_;
+  for (const Trainable& p : parameters_) {
+    at::Tensor grad = p.tensor.grad();
+    if (grad.defined() && grad_scale != 1) grad.mul_(grad_scale);
+  }
+  step_group(false, learning_rate, options_.weight_decay);
+  step_group(true, learning_rate * gate_lr_multiplier_, 0);
+  zero_grad();
+}
+
+void AdamW::step_group(bool gates, double learning_rate, double weight_decay) {
+  std::vector<at::Tensor> params, grads, avg, avg_sq, steps;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& p = parameters_[i].tensor;
+    if (parameters_[i].is_gate != gates || !p.grad().defined()) continue;
+    params.push_back(p);
+    grads.push_back(p.grad());
+    avg.push_back(exp_avg_[i]);
+    avg_sq.push_back(exp_avg_sq_[i]);
+    steps.push_back(at::full({}, double(steps_), p.options().requires_grad(false)));
+  }
+  if (params.empty()) return;
+  at::_fused_adamw_(params, grads, avg, avg_sq, {}, steps, learning_rate, options_.beta1,
+                    options_.beta2, weight_decay, options_.epsilon, false, false);
+}
+
+void AdamW::zero_grad() {
+  for (Trainable& p : parameters_) p.tensor.mutable_grad() = at::Tensor();
+}
+
+std::vector<std::pair<std::string, at::Tensor>> AdamW::state() const {
+  std::vector<std::pair<std::string, at::Tensor>> state;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    state.emplace_back(parameters_[i].name + ".exp_avg", exp_avg_[i]);
+    state.emplace_back(parameters_[i].name + ".exp_avg_sq", exp_avg_sq_[i]);
+  }
+  return state;
+}
+
+}  // namespace tptt

@@ -1,0 +1,170 @@
+#include "trainer/adapter.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/GradMode.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "models/formats/atomic_file.h"
+#include "models/formats/dequant.h"
+#include "models/formats/error.h"
+#include "models/formats/json.h"
+#include "models/formats/safetensors.h"
+#include "models/lora.h"
+#include "trainer/config.h"
+
+namespace tptt {
+namespace {
+
+namespace fs = std::filesystem;
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+NamedTensors named(CausalLM& model, bool gates) {
+  NamedTensors tensors;
+  for (const Trainable& t : trainables(model))
+    if (t.is_gate == gates) tensors.emplace_back(t.name, t.tensor);
+  return tensors;
+}
+
+// Settings under which the stored tensors mean something else than scale * B A on a frozen base.
+void refuse_variants(const Json& json, const std::string& where) {
+  for (const char* key : {"use_dora", "use_rslora", "fan_in_fan_out", "lora_bias"})
+    if (json_bool(json, key, where, false))
+      throw Error(where + ": " + key + " is not supported; train or convert the adapter without it");
+  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
+                          "layer_replication", "exclude_modules", "target_parameters"}) {
+    if (json.contains(key) && !json[key].is_null() && !json[key].empty())
+      throw Error(where + ": " + key + " is not supported; expected null");
+  }
+  if (json_string(json, "bias", where, "none") != "none")
+    throw Error(where + ": bias is not supported; expected \"none\"");
+}
+
+// The modules that carry LoRA, by the last part of their names, as PEFT writes "all-linear".
+std::vector<std::string> adapted_modules(CausalLM& model) {
+  std::set<std::string> names;
+  for (const Linear* linear : model.linears())
+    if (linear->lora) names.insert(linear->name.substr(linear->name.rfind('.') + 1));
+  return {names.begin(), names.end()};
+}
+
+std::string readme(const AdapterConfig& config) {
+  std::string text = "---\nlibrary_name: peft\nbase_model: " + config.base_model_name_or_path +
+                     "\n---\n# LoRA adapter trained by tptt\n\n";
+  if (!config.liza) return text + "Plain LoRA: loads with `peft.PeftModel.from_pretrained`.\n";
+  return text +
+         "**Stock PEFT runs the softmax branch alone.** This adapter was trained with a LiZA memory\n"
+         "beside each attention; its settings are in liza_config.json (learned gates in\n"
+         "liza.safetensors), which only tptt reads: `tptt generate MODEL --adapter DIR`.\n";
+}
+
+}  // namespace
+
+AdapterConfig read_adapter_config(const std::string& dir) {
+  const fs::path path = fs::path(dir) / "adapter_config.json";
+  if (!fs::is_regular_file(path))
+    throw UsageError(path.string() + " is missing; expected a PEFT adapter directory");
+  const Json json = read_json_file(path);
+  const std::string where = path.string();
+  if (json_string(json, "peft_type", where) != "LORA")
+    throw Error(where + ": peft_type must be LORA, got " + json_string(json, "peft_type", where));
+  refuse_variants(json, where);
+  AdapterConfig config;
+  config.lora.r = json_int(json, "r", where);
+  config.lora.lora_alpha = json_number(json, "lora_alpha", where);
+  config.lora.lora_dropout = json_number(json, "lora_dropout", where, 0.0);
+  config.base_model_name_or_path = json_string(json, "base_model_name_or_path", where, "");
+  if (config.lora.r < 1 || config.lora.r > 65536)
+    throw Error(where + ": r must be from 1 to 65536");
+  const Json& targets = json.contains("target_modules") ? json["target_modules"] : Json();
+  config.lora.target_modules.clear();
+  if (targets == "all-linear") config.lora.target_modules = {"all-linear"};
+  if (targets.is_array())
+    for (const auto& t : targets)
+      if (t.is_string()) config.lora.target_modules.push_back(t);
+  if (config.lora.target_modules.empty())
+    throw Error(where + ": target_modules must be a list of module names or all-linear");
+  const fs::path liza = fs::path(dir) / "liza_config.json";
+  if (fs::exists(liza)) config.liza = liza_from_json(read_json_file(liza).dump(), liza.string());
+  return config;
+}
+
+void read_tensors(const std::string& path, const NamedTensors& tensors) {
+  const ReadFile file(path);
+  const SafetensorsHeader header = read_safetensors_header(file);
+  std::map<std::string, at::Tensor> wanted(tensors.begin(), tensors.end());
+  c10::AutoGradMode no_grad(false);
+  for (const TensorInfo& info : header.tensors) {
+    const auto found = wanted.find(info.name);
+    const std::string where = path + ": tensor '" + info.name + "' ";
+    if (found == wanted.end()) throw Error(where + "has no place in this model");
+    if (info.shape != found->second.sizes().vec())
+      throw Error(where + "has another shape than this model and rank r need");
+    if (info.type != FileType::F32 && info.type != FileType::F16 && info.type != FileType::BF16)
+      throw Error(where + "has type " + to_string(info.type) + ", expected F32, F16 or BF16");
+    std::vector<std::byte> bytes(info.nbytes);
+    file.read(info.offset, bytes.data(), bytes.size());
+    at::Tensor x = at::empty(info.shape, at::kFloat);
+    to_float32(info.type, bytes.data(), info.numel(), x.mutable_data_ptr<float>());
+    found->second.copy_(x);
+    wanted.erase(found);
+  }
+  if (!wanted.empty()) throw Error(path + ": tensor '" + wanted.begin()->first + "' is missing");
+}
+
+void write_tensors(const std::string& path, const NamedTensors& tensors) {
+  std::vector<at::Tensor> keep;
+  std::vector<TensorToWrite> out;
+  for (const auto& [name, tensor] : tensors) {
+    keep.push_back(tensor.detach().to(at::kCPU, at::kFloat).contiguous());
+    const auto* data = static_cast<const std::byte*>(keep.back().const_data_ptr());
+    out.push_back({name, FileType::F32, tensor.sizes().vec(), {data, keep.back().nbytes()}});
+  }
+  write_safetensors(path, std::move(out));
+}
+
+void load_adapter_weights(CausalLM& model, const std::string& dir) {
+  read_tensors((fs::path(dir) / "adapter_model.safetensors").string(), named(model, false));
+  const NamedTensors gates = named(model, true);
+  if (!gates.empty()) read_tensors((fs::path(dir) / "liza.safetensors").string(), gates);
+}
+
+AdapterConfig apply_adapter(CausalLM& model, const std::string& dir) {
+  AdapterConfig config = read_adapter_config(dir);
+  add_lora(model, config.lora, 0);
+  if (config.liza) inject_liza(model, *config.liza);
+  load_adapter_weights(model, dir);
+  return config;
+}
+
+void write_adapter(CausalLM& model, const AdapterConfig& config, const std::string& dir) {
+  const fs::path root(dir);
+  write_tensors((root / "adapter_model.safetensors").string(), named(model, false));
+  const Json json = {{"peft_type", "LORA"},
+                     {"task_type", "CAUSAL_LM"},
+                     {"base_model_name_or_path", config.base_model_name_or_path},
+                     {"inference_mode", true},
+                     {"r", config.lora.r},
+                     {"lora_alpha", config.lora.lora_alpha},
+                     {"lora_dropout", config.lora.lora_dropout},
+                     {"bias", "none"},
+                     {"fan_in_fan_out", false},
+                     {"init_lora_weights", true},
+                     {"target_modules", adapted_modules(model)}};
+  write_file_atomic((root / "adapter_config.json").string(), json.dump(2) + "\n");
+  write_file_atomic((root / "README.md").string(), readme(config));
+  if (!config.liza) return;
+  LizaConfig liza = *config.liza;
+  double mean = 0;
+  const auto weights = mag_weights(model);
+  for (const double w : weights) mean += w / double(weights.size());
+  liza.mag.effective_weight = mean;
+  write_file_atomic((root / "liza_config.json").string(), liza_to_json(liza));
+  const NamedTensors gates = named(model, true);
+  if (!gates.empty()) write_tensors((root / "liza.safetensors").string(), gates);
+}
+
+}  // namespace tptt

@@ -1,0 +1,94 @@
+#include "trainer/evaluate/sample.h"
+
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "models/formats/error.h"
+#include "trainer/generate.h"
+#include "trainer/loss.h"
+
+namespace tptt {
+namespace {
+
+constexpr int64_t kAnswerTokens = 96;
+
+std::string stripped(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+std::string expected_answer(const Row& row) {
+  return stripped(row.messages.empty() ? row.completion : row.messages.back().content);
+}
+
+TokenIds prompt_ids(const Tokenizer& tokenizer, const std::string& chat_template, const Row& row,
+                    const std::vector<Row>& shot_rows, int64_t shots) {
+  std::vector<Message> turns;
+  std::string text;
+  for (int64_t i = 0; i < shots; ++i) {
+    const Row& shot = shot_rows[i];
+    turns.insert(turns.end(), shot.messages.begin(), shot.messages.end());
+    text += shot.prompt + shot.completion + "\n";
+  }
+  if (row.messages.empty()) return tokenizer.encode(text + row.prompt, true);
+  turns.insert(turns.end(), row.messages.begin(), row.messages.end() - 1);
+  return encode_pieces(tokenizer, render_chat(chat_template, turns, true)).ids;
+}
+
+}  // namespace
+
+LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examples,
+                        int64_t max_tokens, Branch branch) {
+  c10::AutoGradMode no_grad(false);
+  std::vector<int64_t> order(examples.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return examples[a].ids.size() < examples[b].ids.size();
+  });
+  LossScore score;
+  for (size_t begin = 0; begin < order.size();) {
+    size_t end = begin;
+    for (int64_t tokens = 0; end < order.size(); ++end) {
+      tokens += int64_t(examples[order[end]].ids.size());
+      if (end > begin && tokens > max_tokens) break;
+    }
+    const Batch batch = collate(examples, {order.begin() + begin, order.begin() + end},
+                                model.config.vocab_size, model.device());
+    score.loss += batch_loss(model, batch, nullptr, branch).item<double>();
+    score.num_target_tokens += batch.targets.numel();
+    begin = end;
+  }
+  score.loss /= double(std::max<int64_t>(score.num_target_tokens, 1));
+  return score;
+}
+
+ExactMatchScore evaluate_exact_match(const CausalLM& model, const Tokenizer& tokenizer,
+                                     const std::string& chat_template, const std::vector<Row>& rows,
+                                     const std::vector<Row>& shot_rows, int64_t shots,
+                                     int64_t batch_size, Branch branch) {
+  if (shots > int64_t(shot_rows.size()))
+    throw UsageError("--num-fewshot " + std::to_string(shots) + ": the shot file has " +
+                     std::to_string(shot_rows.size()) + " rows");
+  ExactMatchScore score;
+  for (size_t begin = 0; begin < rows.size(); begin += size_t(batch_size)) {
+    const size_t end = std::min(rows.size(), begin + size_t(batch_size));
+    std::vector<TokenIds> prompts;
+    for (size_t i = begin; i < end; ++i)
+      prompts.push_back(prompt_ids(tokenizer, chat_template, rows[i], shot_rows, shots));
+    GenerateOptions options;
+    options.max_new_tokens = kAnswerTokens;
+    options.branch = branch;
+    const auto answers = generate(model, prompts, options);
+    for (size_t i = begin; i < end; ++i) {
+      score.answers.push_back(stripped(tokenizer.decode(answers[i - begin], true)));
+      score.correct += score.answers.back() == expected_answer(rows[i]);
+      ++score.total;
+    }
+  }
+  return score;
+}
+
+}  // namespace tptt

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "data/tokenizer.h"
+#include "models/causal_lm.h"
+
+namespace tptt {
+
+struct GenerateOptions {
+  int64_t max_new_tokens = 256;
+  double temperature = 0;  // 0: greedy
+  double top_p = 1;
+  uint64_t seed = 42;
+  Branch branch = Branch::mixed;
+};
+
+/// Continues every prompt (not empty) until an end token of the model or max_new_tokens, all
+/// prompts together, with a KV cache and the LiZA state. `on_token`, when given, hears of each new
+/// token (prompt index, id) but the end token. Returns the new ids without the end token.
+std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds>& prompts,
+                               const GenerateOptions& options,
+                               const std::function<void(size_t, int32_t)>& on_token = {});
+
+}  // namespace tptt

@@ -1,0 +1,94 @@
+#include "trainer/runtime.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "models/formats/error.h"
+
+namespace tptt {
+namespace {
+
+bool cpu_has_bf16_gemm() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("flags")) return line.find(" avx512_bf16") != std::string::npos ||
+                                          line.find(" amx_bf16") != std::string::npos;
+  return false;
+}
+
+}  // namespace
+
+at::Device resolve_device(const std::string& name) {
+  const bool cuda = at::globalContext().hasCUDA() &&
+                    at::globalContext().getAcceleratorHooksInterface().deviceCount() > 0;
+  if (name == "auto") return at::Device(cuda ? at::kCUDA : at::kCPU);
+  if (name == "cpu") return at::Device(at::kCPU);
+  const bool known = name == "cuda" || (name.starts_with("cuda:") && name.size() > 5 &&
+                                        name.size() < 9 &&
+                                        name.find_first_not_of("0123456789", 5) == std::string::npos);
+  if (!known) throw UsageError("device '" + name + "': expected auto, cpu, cuda or cuda:N");
+  if (!cuda)
+    throw UsageError("device '" + name +
+                     "': this machine or this LibTorch has no CUDA; use device cpu, or a CUDA build "
+                     "(LIBTORCH=/path scripts/setup.sh)");
+  const int64_t count = at::globalContext().getAcceleratorHooksInterface().deviceCount();
+  const int64_t index = name == "cuda" ? 0 : std::stoll(name.substr(5));
+  if (index >= count)
+    throw UsageError("device '" + name + "': this machine has " + std::to_string(count) +
+                     " CUDA device(s), numbered from 0");
+  return at::Device(at::kCUDA, int8_t(index));
+}
+
+at::ScalarType resolve_dtype(const std::string& name, at::Device device) {
+  if (name == "float32") return at::kFloat;
+  if (name == "bfloat16") return at::kBFloat16;
+  if (name != "auto")
+    throw UsageError("dtype '" + name + "': expected auto, float32 or bfloat16");
+  return device.is_cuda() || cpu_has_bf16_gemm() ? at::kBFloat16 : at::kFloat;
+}
+
+std::string to_string(at::ScalarType dtype) {
+  return dtype == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+void set_threads(int64_t num_threads) {
+  at::set_num_threads(int(num_threads > 0 ? num_threads
+                                          : std::max(1u, std::thread::hardware_concurrency())));
+  at::globalContext().setFlushDenormal(true);
+  at::parallel_for(0, at::get_num_threads(), 1,
+                   [](int64_t, int64_t) { at::globalContext().setFlushDenormal(true); });
+}
+
+double measure_gemm_gflops(int64_t rows, int64_t hidden, int64_t intermediate, at::ScalarType dtype,
+                           at::Device device) {
+  const auto options = at::TensorOptions().dtype(dtype).device(device);
+  const at::Tensor a = at::randn({rows, hidden}, options);
+  const at::Tensor w = at::randn({intermediate, hidden}, options);
+  using Clock = std::chrono::steady_clock;
+  double best = 0;
+  for (int round = 0; round < 20; ++round) {
+    const auto start = Clock::now();
+    at::Tensor y;
+    for (int i = 0; i < 8; ++i) y = at::mm(a, w.t());
+    y[0][0].item<double>();  // waits for an asynchronous device
+    const std::chrono::duration<double> seconds = Clock::now() - start;
+    best = std::max(best, 8 * 2e-9 * double(rows * hidden * intermediate) / seconds.count());
+  }
+  return best;
+}
+
+double peak_rss_gb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return double(usage.ru_maxrss) * 1024 / 1e9;
+}
+
+}  // namespace tptt

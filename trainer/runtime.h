@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace tptt {
+
+/// "auto", "cpu", "cuda" or "cuda:N" to a device. UsageError when CUDA is asked for and this
+/// LibTorch or machine has none.
+at::Device resolve_device(const std::string& name);
+
+/// "float32", "bfloat16", or "auto": bfloat16 where the device multiplies it natively, else float32.
+at::ScalarType resolve_dtype(const std::string& name, at::Device device);
+std::string to_string(at::ScalarType dtype);
+
+/// Sets the number of compute threads (0: all cores) and flushes denormals in each of them. To be
+/// called before the first tensor operation.
+void set_threads(int64_t num_threads);
+
+/// Rate of a square-ish matrix product of `rows` x hidden x intermediate in GFLOP/s, measured now.
+double measure_gemm_gflops(int64_t rows, int64_t hidden, int64_t intermediate, at::ScalarType dtype,
+                           at::Device device);
+
+/// Peak resident memory of this process in GB (1e9 bytes).
+double peak_rss_gb();
+
+}  // namespace tptt
