@@ -55,8 +55,4 @@ std::vector<std::vector<int64_t>> pack_best_fit(const std::vector<Example>& exam
 /// on every machine and after every resume.
 std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch, bool shuffle);
 
-/// Counter-based generator (Philox 4x32-10): 64 random bits for a key and a counter. Dropout and
-/// data order come from it, so resume, recomputation and world size cannot change them.
-uint64_t philox(uint64_t key, uint64_t counter_high, uint64_t counter_low);
-
 }  // namespace tptt

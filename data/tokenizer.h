@@ -19,7 +19,11 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
   /// Ids of UTF-8 `text`. Added tokens inside the text are recognised, as Hugging Face tokenizers
   /// do; with `add_special` the post-processor's tokens (BOS, ...) are added.
-  virtual TokenIds encode(std::string_view text, bool add_special = false) const = 0;
+  /// `offsets`, when given, takes each id's first byte in normalize(text).
+  virtual TokenIds encode(std::string_view text, bool add_special = false,
+                          std::vector<size_t>* offsets = nullptr) const = 0;
+  /// The text after the tokenizer's normaliser (NFC or nothing).
+  virtual std::string normalize(std::string_view text) const = 0;
   /// Text of the ids; bytes that are no UTF-8 become U+FFFD as in Hugging Face tokenizers.
   virtual std::string decode(const TokenIds& ids, bool skip_special = false) const = 0;
   /// Raw bytes of one token (for streaming).

@@ -1,0 +1,81 @@
+#include "data/utf8.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+
+#include "models/formats/error.h"
+
+namespace tptt {
+namespace {
+
+// Reads one character: its length when whole, else minus the length of the maximal subpart that
+// could begin one (Unicode, table 3-7).
+int scan(std::string_view s) {
+  const auto byte = [&](size_t i) { return i < s.size() ? uint8_t(s[i]) : 0; };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  const int length = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3
+                   : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  if (length == 0) return -1;
+  uint8_t low = 0x80, high = 0xBF;
+  if (lead == 0xE0) low = 0xA0;
+  if (lead == 0xED) high = 0x9F;
+  if (lead == 0xF0) low = 0x90;
+  if (lead == 0xF4) high = 0x8F;
+  for (int i = 1; i < length; ++i) {
+    if (byte(i) < low || byte(i) > high) return -i;
+    low = 0x80;
+    high = 0xBF;
+  }
+  return length;
+}
+
+}  // namespace
+
+size_t valid_utf8_prefix(std::string_view bytes) {
+  size_t at = 0;
+  while (at < bytes.size()) {
+    const int length = scan(bytes.substr(at));
+    if (length < 0) break;
+    at += size_t(length);
+  }
+  return at;
+}
+
+bool is_incomplete_utf8(std::string_view bytes) {
+  const int length = bytes.empty() ? 1 : scan(bytes);
+  return length < 0 && size_t(-length) == bytes.size() && uint8_t(bytes[0]) >= 0xC2 &&
+         uint8_t(bytes[0]) <= 0xF4;
+}
+
+std::string utf8_lossy(std::string_view bytes) {
+  std::string out;
+  while (!bytes.empty()) {
+    const int length = scan(bytes);
+    if (length > 0) {
+      out += bytes.substr(0, size_t(length));
+    } else {
+      out += "\xEF\xBF\xBD";
+    }
+    bytes.remove_prefix(size_t(std::abs(length)));
+  }
+  return out;
+}
+
+std::string nfc(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return uint8_t(c) < 0x80; }))
+    return std::string(text);
+  utf8proc_uint8_t* out = nullptr;
+  const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                   utf8proc_ssize_t(text.size()), &out,
+                                   utf8proc_option_t(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  if (length < 0) throw Error("tokenizer: the text is no valid UTF-8");
+  std::string normal(reinterpret_cast<char*>(out), size_t(length));
+  std::free(out);
+  return normal;
+}
+
+}  // namespace tptt

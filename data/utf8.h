@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tptt {
+
+/// Length of the longest prefix that is valid UTF-8.
+size_t valid_utf8_prefix(std::string_view bytes);
+
+/// Whether `bytes` (not valid from its first byte) may become a character when more bytes follow.
+bool is_incomplete_utf8(std::string_view bytes);
+
+/// Invalid sequences become U+FFFD, one for each maximal subpart (as Rust's from_utf8_lossy).
+std::string utf8_lossy(std::string_view bytes);
+
+/// NFC of valid UTF-8.
+std::string nfc(std::string_view text);
+
+}  // namespace tptt
