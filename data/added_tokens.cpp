@@ -33,8 +33,8 @@ bool is_word(int32_t code) {
 bool is_space(int32_t code) {
   if (code < 0) return false;
   const auto category = utf8proc_category(code);
-  return (code >= 9 && code <= 13) || code == 0x85 || (category >= UTF8PROC_CATEGORY_ZS &&
-                                                       category <= UTF8PROC_CATEGORY_ZP);
+  return (code >= 9 && code <= 13) || code == 0x85 ||
+         (category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP);
 }
 
 bool stands_alone(std::string_view text, size_t begin, size_t end) {
@@ -43,7 +43,8 @@ bool stands_alone(std::string_view text, size_t begin, size_t end) {
   return end >= text.size() || !is_word(codepoint_at(text, end, &length));
 }
 
-void strip(std::string_view text, const AddedToken& token, size_t floor, size_t* begin, size_t* end) {
+void strip(std::string_view text, const AddedToken& token, size_t floor, size_t* begin,
+           size_t* end) {
   size_t length = 0;
   while (token.lstrip && *begin > floor) {
     const size_t at = previous_start(text, *begin);

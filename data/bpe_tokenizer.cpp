@@ -25,9 +25,11 @@ struct Symbol {
 
 struct Candidate {
   int32_t rank;
-  int32_t left;            // index of the left symbol
+  int32_t left;  // index of the left symbol
   int32_t left_id, right_id;
-  bool operator>(const Candidate& o) const { return rank != o.rank ? rank > o.rank : left > o.left; }
+  bool operator>(const Candidate& o) const {
+    return rank != o.rank ? rank > o.rank : left > o.left;
+  }
 };
 
 struct Word {
@@ -158,7 +160,8 @@ class BpeTokenizer final : public Tokenizer {
     }
     std::vector<Symbol> symbols;
     for (size_t i = 0; i < piece.size(); ++i) {
-      const int32_t id = byte_ids_[uint8_t(piece[i])] >= 0 ? byte_ids_[uint8_t(piece[i])] : parts_.unk_id;
+      const int32_t id =
+          byte_ids_[uint8_t(piece[i])] >= 0 ? byte_ids_[uint8_t(piece[i])] : parts_.unk_id;
       if (id < 0) continue;  // no token and no unknown token: dropped, as Hugging Face does
       const int32_t index = int32_t(symbols.size());
       if (index > 0) symbols.back().next = index;
@@ -176,7 +179,8 @@ class BpeTokenizer final : public Tokenizer {
       const Candidate best = queue.top();
       queue.pop();
       Symbol& left = symbols[best.left];
-      if (left.id != best.left_id || left.next < 0 || symbols[left.next].id != best.right_id) continue;
+      if (left.id != best.left_id || left.next < 0 || symbols[left.next].id != best.right_id)
+        continue;
       Symbol& right = symbols[left.next];
       left.id = merges_.at(key(best.left_id, best.right_id)).second;
       right.id = -1;

@@ -30,7 +30,9 @@ const std::array<std::string, 256>& alphabet() {
 
 }  // namespace
 
-const std::string& byte_to_token(uint8_t byte) { return alphabet()[byte]; }
+const std::string& byte_to_token(uint8_t byte) {
+  return alphabet()[byte];
+}
 
 std::string token_to_bytes(std::string_view token) {
   static const auto bytes = [] {

@@ -73,12 +73,12 @@ std::string resolve_chat_template(const std::string& name, const Tokenizer& toke
   for (const Template& t : templates())
     if (name == t.name) return name;
   if (name != "auto")
-    throw UsageError("chat_template '" + name + "' is not known; expected auto or one of: " +
-                     known_names());
+    throw UsageError("chat_template '" + name +
+                     "' is not known; expected auto or one of: " + known_names());
   const std::string text = tokenizer.chat_template_text();
   // A template with a default system turn of its own, tools or other branches is not plain chatml.
-  const bool own_system = text.find("You are") != std::string::npos &&
-                          text.find(kSmolLmSystem) == std::string::npos;
+  const bool own_system =
+      text.find("You are") != std::string::npos && text.find(kSmolLmSystem) == std::string::npos;
   for (const Template& t : templates()) {
     if (!own_system && std::all_of(t.markers.begin(), t.markers.end(), [&](const char* marker) {
           return text.find(marker) != std::string::npos;
@@ -86,7 +86,8 @@ std::string resolve_chat_template(const std::string& name, const Tokenizer& toke
       return t.name;
   }
   throw UsageError(std::string("chat_template: the model's own template is ") +
-                   (text.empty() ? "missing" : "not recognised") + "; name one of: " + known_names());
+                   (text.empty() ? "missing" : "not recognised") +
+                   "; name one of: " + known_names());
 }
 
 std::vector<TextPiece> render_chat(const std::string& template_name,
@@ -94,8 +95,8 @@ std::vector<TextPiece> render_chat(const std::string& template_name,
                                    bool add_generation_prompt) {
   for (const Template& t : templates())
     if (template_name == t.name) return t.render(messages, add_generation_prompt);
-  throw UsageError("chat_template '" + template_name + "' is not known; expected one of: " +
-                   known_names());
+  throw UsageError("chat_template '" + template_name +
+                   "' is not known; expected one of: " + known_names());
 }
 
 MaskedIds encode_pieces(const Tokenizer& tokenizer, const std::vector<TextPiece>& pieces) {

@@ -51,8 +51,8 @@ TokenizedRows tokenize_rows(const std::vector<Row>& rows, const Tokenizer& token
 std::vector<std::vector<int64_t>> pack_best_fit(const std::vector<Example>& examples,
                                                 int64_t max_length);
 
-/// Order of `count` items in epoch `epoch`, a counter-based shuffle keyed by (seed, epoch): the same
-/// on every machine and after every resume.
+/// Order of `count` items in epoch `epoch`, a counter-based shuffle keyed by (seed, epoch): the
+/// same on every machine and after every resume.
 std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch, bool shuffle);
 
 }  // namespace tptt

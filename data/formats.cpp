@@ -21,8 +21,7 @@ const RowFormat& find_row_format(const std::string& name, const Json& first_row,
     if (name == "auto" && first_row.is_object() && first_row.contains(format.key)) return format;
     known += (known.empty() ? "" : ", ") + std::string(format.name) + " (key '" + format.key + "')";
   }
-  if (name == "auto")
-    throw Error(where + ": no known dataset format; expected one of: " + known);
+  if (name == "auto") throw Error(where + ": no known dataset format; expected one of: " + known);
   throw UsageError("dataset format '" + name + "' is not known; expected auto or one of: " + known);
 }
 

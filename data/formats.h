@@ -12,7 +12,7 @@ namespace tptt {
 /// One dataset format: a table line in formats.cpp and a file of its own.
 struct RowFormat {
   const char* name;
-  const char* key;   // a row that has it is taken for this format by "auto"
+  const char* key;  // a row that has it is taken for this format by "auto"
   Row (*read)(const Json& row, const std::string& where);
 };
 

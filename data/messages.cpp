@@ -12,7 +12,8 @@ Row read_messages_row(const Json& row, const std::string& where) {
     const std::string at = where + ": messages[" + std::to_string(out.messages.size()) + "]";
     Message message{json_string(item, "role", at), json_string(item, "content", at)};
     if (message.role != "system" && message.role != "user" && message.role != "assistant")
-      throw Error(at + ": role '" + message.role + "' is not known; expected system, user or assistant");
+      throw Error(at + ": role '" + message.role +
+                  "' is not known; expected system, user or assistant");
     if (message.role == "system" && !out.messages.empty())
       throw Error(at + ": a system message must come first");
     out.messages.push_back(std::move(message));

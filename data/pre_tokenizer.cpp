@@ -62,7 +62,8 @@ std::vector<Match> segments(const PreTokenizerStep& step, std::string_view text)
   return out;
 }
 
-void split(const PreTokenizerStep& step, std::string_view text, std::vector<std::string_view>& out) {
+void split(const PreTokenizerStep& step, std::string_view text,
+           std::vector<std::string_view>& out) {
   size_t begin = 0;
   bool previous_match = false;
   const std::vector<Match> parts = segments(step, text);
@@ -84,14 +85,16 @@ void split(const PreTokenizerStep& step, std::string_view text, std::vector<std:
       case SplitBehavior::merged_with_previous:
         if (part.is_match && !previous_match && !out.empty() &&
             out.back().data() + out.back().size() == text.data() + part.begin && i > 0) {
-          out.back() = std::string_view(out.back().data(), out.back().size() + part.end - part.begin);
+          out.back() =
+              std::string_view(out.back().data(), out.back().size() + part.end - part.begin);
         } else {
           out.push_back(text.substr(part.begin, part.end - part.begin));
         }
         previous_match = part.is_match;
         break;
       case SplitBehavior::merged_with_next:
-        if (part.is_match && i + 1 < parts.size() && !parts[i + 1].is_match) break;  // joins the next
+        if (part.is_match && i + 1 < parts.size() && !parts[i + 1].is_match)
+          break;  // joins the next
         begin = i > 0 && !part.is_match && parts[i - 1].is_match ? parts[i - 1].begin : part.begin;
         out.push_back(text.substr(begin, part.end - begin));
         break;
@@ -110,11 +113,12 @@ Regex::Regex(const std::string& pattern, const std::string& where) {
   if (!code) {
     unsigned char reason[256];
     pcre2_get_error_message(error, reason, sizeof reason);
-    throw Error(where + ": pattern '" + pattern + "' is no valid regular expression: " +
-                reinterpret_cast<const char*>(reason));
+    throw Error(where + ": pattern '" + pattern +
+                "' is no valid regular expression: " + reinterpret_cast<const char*>(reason));
   }
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-  code_ = std::shared_ptr<void>(code, [](void* c) { pcre2_code_free(static_cast<pcre2_code*>(c)); });
+  code_ =
+      std::shared_ptr<void>(code, [](void* c) { pcre2_code_free(static_cast<pcre2_code*>(c)); });
 }
 
 bool Regex::find(std::string_view text, size_t from, size_t* begin, size_t* end) const {

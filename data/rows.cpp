@@ -12,7 +12,8 @@ constexpr uint64_t kMaxFile = 8ull << 30;
 
 std::string read_text(const std::string& path) {
   const ReadFile file(path);
-  if (file.size() > kMaxFile) throw Error(path + ": larger than 8 GiB; split it into several files");
+  if (file.size() > kMaxFile)
+    throw Error(path + ": larger than 8 GiB; split it into several files");
   std::string text(file.size(), '\0');
   file.read(0, text.data(), text.size());
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);

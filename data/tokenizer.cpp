@@ -19,7 +19,8 @@ std::string StreamDecoder::push(int32_t id) {
   if (pending_.empty() || is_incomplete_utf8(pending_)) return out;
   // Some byte can never become a character: show it as such, keep an unfinished end.
   size_t keep = pending_.size();
-  while (keep > 0 && pending_.size() - keep < 3 && !is_incomplete_utf8(pending_.substr(keep))) --keep;
+  while (keep > 0 && pending_.size() - keep < 3 && !is_incomplete_utf8(pending_.substr(keep)))
+    --keep;
   if (keep == 0 || !is_incomplete_utf8(pending_.substr(keep))) keep = pending_.size();
   out += utf8_lossy(pending_.substr(0, keep));
   pending_.erase(0, keep);

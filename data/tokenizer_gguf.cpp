@@ -35,7 +35,8 @@ const PreKind& find_kind(const GgufHeader& header) {
     if (name == kind.name) return kind;
     known += (known.empty() ? "" : ", ") + std::string(kind.name);
   }
-  throw Error(header.path + ": tokenizer.ggml.pre '" + name + "' is not supported; known: " + known);
+  throw Error(header.path + ": tokenizer.ggml.pre '" + name +
+              "' is not supported; known: " + known);
 }
 
 }  // namespace
@@ -53,7 +54,8 @@ BpeParts read_gguf_tokenizer(const std::string& path) {
   parts.tokens = header.get_strings("tokenizer.ggml.tokens");
   for (const std::string& merge : header.get_strings("tokenizer.ggml.merges")) {
     const size_t space = merge.find(' ', 1);
-    if (space == std::string::npos) throw Error(path + ": merge '" + merge + "' must be two tokens");
+    if (space == std::string::npos)
+      throw Error(path + ": merge '" + merge + "' must be two tokens");
     parts.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
   }
   constexpr int64_t kControl = 3, kUserDefined = 4;

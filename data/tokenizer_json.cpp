@@ -13,7 +13,9 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxVocab = 4'000'000;
 
-bool is_null(const Json& json, const char* key) { return !json.contains(key) || json[key].is_null(); }
+bool is_null(const Json& json, const char* key) {
+  return !json.contains(key) || json[key].is_null();
+}
 
 std::string type_of(const Json& json, const std::string& where) {
   return json_string(json, "type", where);

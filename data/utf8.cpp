@@ -17,8 +17,10 @@ int scan(std::string_view s) {
   const auto byte = [&](size_t i) { return i < s.size() ? uint8_t(s[i]) : 0; };
   const uint8_t lead = byte(0);
   if (lead < 0x80) return 1;
-  const int length = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3
-                   : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  const int length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                     : lead >= 0xE0 && lead <= 0xEF ? 3
+                     : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                    : 0;
   if (length == 0) return -1;
   uint8_t low = 0x80, high = 0xBF;
   if (lead == 0xE0) low = 0xA0;

@@ -46,7 +46,8 @@ at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const at::Tensor slot = lengths.view({-1, 1, 1, 1}).expand({k.size(0), k.size(1), 1, k.size(2)});
   cache.k.scatter_(2, slot, k.unsqueeze(2));
   cache.v.scatter_(2, slot, v.unsqueeze(2));
-  const at::Tensor seen = at::arange(longest, lengths.options()).view({1, 1, 1, -1})
+  const at::Tensor seen = at::arange(longest, lengths.options())
+                              .view({1, 1, 1, -1})
                               .le(lengths.view({-1, 1, 1, 1}));  // [S, 1, 1, T]
   return at::scaled_dot_product_attention(q.unsqueeze(2), cache.k.narrow(2, 0, longest),
                                           cache.v.narrow(2, 0, longest), seen, 0.0, false, {},
@@ -68,8 +69,8 @@ at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& conte
   at::Tensor mixed = decoding ? decode(qr, kr, v, context, *cache)
                               : prefill(qr, kr, v, context, cache);  // [N, H, D]
   if (liza && context.branch != Branch::softmax && !liza->is_closed()) {
-    const at::Tensor lin = liza_branch(*liza, q, k, v, context.layout,
-                                       cache ? &cache->liza : nullptr, decoding);
+    const at::Tensor lin =
+        liza_branch(*liza, q, k, v, context.layout, cache ? &cache->liza : nullptr, decoding);
     mixed = mag_mix(*liza, mixed, lin, context.branch == Branch::linear);
   }
   return o_proj.forward(mixed.reshape({n, num_heads * head_dim}), context.dropout);

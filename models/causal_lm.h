@@ -30,8 +30,8 @@ class CausalLM {
   virtual const Linear& head() const = 0;                               // [M, E] -> [M, V]
 
   virtual std::vector<BaseParameter> base_parameters() = 0;
-  virtual std::vector<Linear*> linears() = 0;         // the output head last
-  virtual std::vector<Attention*> attentions() = 0;   // one a layer
+  virtual std::vector<Linear*> linears() = 0;        // the output head last
+  virtual std::vector<Attention*> attentions() = 0;  // one a layer
 
   /// Context of a forward over sequences of these lengths; with a cache that holds tokens already,
   /// every length is 1 and positions continue.

@@ -21,7 +21,8 @@ struct LoraLinear : torch::autograd::Function<LoraLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& a,
                             const at::Tensor& b, const at::Tensor& weight, const at::Tensor& bias,
                             const at::Tensor& mask, double scaling) {
-    const at::Tensor h = at::mm(mask.defined() ? x * mask : x, a.to(x.scalar_type()).t());  // [N, r]
+    const at::Tensor h =
+        at::mm(mask.defined() ? x * mask : x, a.to(x.scalar_type()).t());  // [N, r]
     at::Tensor y = frozen_forward(x, weight, bias);
     y.addmm_(h, b.to(x.scalar_type()).t(), 1, scaling);
     ctx->save_for_backward({x, a, b, weight, mask, h});

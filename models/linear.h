@@ -20,7 +20,7 @@ struct Lora {
 
 /// A frozen weight and, where one was added, its LoRA. Families never see how the weight is stored.
 struct Linear {
-  std::string name;   // Hugging Face module path
+  std::string name;  // Hugging Face module path
   int64_t in = 0, out = 0;
   at::Tensor weight;  // [out, in], base dtype
   at::Tensor bias;    // [out] or undefined

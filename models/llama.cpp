@@ -78,13 +78,15 @@ class Llama final : public CausalLM {
 
   std::vector<BaseParameter> base_parameters() override {
     std::vector<BaseParameter> all;
-    all.push_back({"model.embed_tokens.weight", &embedding_, {config.vocab_size, config.hidden_size}});
+    all.push_back(
+        {"model.embed_tokens.weight", &embedding_, {config.vocab_size, config.hidden_size}});
     for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
       LlamaLayer& l = layers_[i];
       const std::string prefix = "model.layers." + std::to_string(i);
       all.push_back({prefix + ".input_layernorm.weight", &l.input_norm, {config.hidden_size}});
-      all.push_back(
-          {prefix + ".post_attention_layernorm.weight", &l.post_attention_norm, {config.hidden_size}});
+      all.push_back({prefix + ".post_attention_layernorm.weight",
+                     &l.post_attention_norm,
+                     {config.hidden_size}});
       for (Linear* linear : attention_linears(l)) add(all, *linear, config.attention_bias);
       for (Linear* linear : mlp_linears(l)) add(all, *linear, config.mlp_bias);
     }

@@ -1,7 +1,7 @@
 #include "models/lora.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
@@ -61,8 +61,8 @@ void inject_liza(CausalLM& model, const LizaConfig& config) {
   for (Attention* attention : model.attentions()) {
     LizaLayer layer;
     layer.config = config;
-    const double start = config.mag.effective_weight >= 0 ? config.mag.effective_weight
-                                                          : config.mag.mag_weight;
+    const double start =
+        config.mag.effective_weight >= 0 ? config.mag.effective_weight : config.mag.mag_weight;
     layer.mag_weight = start;
     if (config.mag.mode == "learned") {
       const double p = config.mag.mag_weight;

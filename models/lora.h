@@ -17,8 +17,8 @@ struct Trainable {
 };
 
 /// Adds LoRA to the Linears that target_modules names (exact name, or suffix after a dot;
-/// "all-linear": all but the head). A is Kaiming-uniform (a = sqrt(5)) from `seed`, B zero, as PEFT.
-/// Throws UsageError that names a target no module matches.
+/// "all-linear": all but the head). A is Kaiming-uniform (a = sqrt(5)) from `seed`, B zero, as
+/// PEFT. Throws UsageError that names a target no module matches.
 void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed);
 
 /// Puts the memory beside every attention; learned gates start at mag_weight, or at

@@ -20,8 +20,8 @@ at::Tensor llama3_scaled(const at::Tensor& inv_freq, const RopeScaling& s) {
   const double old_length = double(s.original_max_position_embeddings);
   const at::Tensor wavelength = 2 * M_PI / inv_freq;
   const at::Tensor slow = inv_freq / s.factor;
-  const at::Tensor smooth = (old_length / wavelength - s.low_freq_factor) /
-                            (s.high_freq_factor - s.low_freq_factor);
+  const at::Tensor smooth =
+      (old_length / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
   const at::Tensor blended = (1 - smooth) * slow + smooth * inv_freq;
   const at::Tensor low = wavelength > old_length / s.low_freq_factor;
   const at::Tensor high = wavelength < old_length / s.high_freq_factor;

@@ -20,8 +20,8 @@ std::vector<std::vector<int64_t>> group_by_length(const std::vector<int64_t>& le
   std::vector<std::vector<int64_t>> groups;
   int64_t longest = 0, tokens = 0;
   for (const int64_t s : order) {
-    const bool fits = !groups.empty() &&
-                      longest * (int64_t(groups.back().size()) + 1) * 3 <= (tokens + lengths[s]) * 4;
+    const bool fits = !groups.empty() && longest * (int64_t(groups.back().size()) + 1) * 3 <=
+                                             (tokens + lengths[s]) * 4;
     if (!fits) {
       groups.emplace_back();
       longest = lengths[s];

@@ -71,8 +71,8 @@ void load_weights(CausalLM& model, const WeightIndex& index, at::ScalarType dtyp
   for (const auto& [name, entry] : index.entries) {
     const bool derived = name.ends_with("rotary_emb.inv_freq");  // recomputed from the config
     if (!used.count(name) && !derived)
-      throw Error(index.files[entry.file].path() + ": tensor '" + name +
-                  "' is not part of a " + model.config.model_type + " model with this config");
+      throw Error(index.files[entry.file].path() + ": tensor '" + name + "' is not part of a " +
+                  model.config.model_type + " model with this config");
   }
   model.set_device(device);
 }

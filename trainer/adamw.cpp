@@ -23,7 +23,8 @@ AdamW::AdamW(std::vector<Trainable> parameters, AdamWOptions options, double gat
 double AdamW::grad_norm() const {
   double total = 0;
   for (const Trainable& p : parameters_) {
-    if (p.tensor.grad().defined()) total += p.tensor.grad().square().sum(at::kDouble).item<double>();
+    if (p.tensor.grad().defined())
+      total += p.tensor.grad().square().sum(at::kDouble).item<double>();
   }
   return std::sqrt(total);
 }

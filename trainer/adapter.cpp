@@ -33,7 +33,8 @@ NamedTensors named(CausalLM& model, bool gates) {
 void refuse_variants(const Json& json, const std::string& where) {
   for (const char* key : {"use_dora", "use_rslora", "fan_in_fan_out", "lora_bias"})
     if (json_bool(json, key, where, false))
-      throw Error(where + ": " + key + " is not supported; train or convert the adapter without it");
+      throw Error(where + ": " + key +
+                  " is not supported; train or convert the adapter without it");
   for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
                           "layer_replication", "exclude_modules", "target_parameters"}) {
     if (json.contains(key) && !json[key].is_null() && !json[key].empty())
@@ -56,7 +57,8 @@ std::string readme(const AdapterConfig& config) {
                      "\n---\n# LoRA adapter trained by tptt\n\n";
   if (!config.liza) return text + "Plain LoRA: loads with `peft.PeftModel.from_pretrained`.\n";
   return text +
-         "**Stock PEFT runs the softmax branch alone.** This adapter was trained with a LiZA memory\n"
+         "**Stock PEFT runs the softmax branch alone.** This adapter was trained with a LiZA "
+         "memory\n"
          "beside each attention; its settings are in liza_config.json (learned gates in\n"
          "liza.safetensors), which only tptt reads: `tptt generate MODEL --adapter DIR`.\n";
 }

@@ -38,7 +38,8 @@ void write_tensors(const std::string& path,
                    const std::vector<std::pair<std::string, at::Tensor>>& tensors);
 
 /// Writes adapter_model.safetensors, adapter_config.json, README.md and, with a memory,
-/// liza_config.json and liza.safetensors into an existing directory (format: peft save_and_load.py).
+/// liza_config.json and liza.safetensors into an existing directory (format: peft
+/// save_and_load.py).
 void write_adapter(CausalLM& model, const AdapterConfig& config, const std::string& dir);
 
 }  // namespace tptt

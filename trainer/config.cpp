@@ -26,7 +26,8 @@ bool is_cuda_device(const std::string& text) {
 
 namespace {
 
-[[noreturn]] void wrong(const YamlNode& node, const std::string& path, const std::string& expected) {
+[[noreturn]] void wrong(const YamlNode& node, const std::string& path,
+                        const std::string& expected) {
   throw UsageError(node.where + ": '" + path + "' must be " + expected + ", got " + describe(node));
 }
 
@@ -50,8 +51,10 @@ std::string short_number(double value) {
 
 std::string range_text(const Rule& rule) {
   std::string text;
-  if (std::isfinite(rule.min)) text += std::string(rule.open_min ? " above " : " from ") + short_number(rule.min);
-  if (std::isfinite(rule.max)) text += std::string(rule.open_max ? " below " : " up to ") + short_number(rule.max);
+  if (std::isfinite(rule.min))
+    text += std::string(rule.open_min ? " above " : " from ") + short_number(rule.min);
+  if (std::isfinite(rule.max))
+    text += std::string(rule.open_max ? " below " : " up to ") + short_number(rule.max);
   return text;
 }
 
@@ -77,7 +80,8 @@ void read_value(const YamlNode& node, const std::string& path, const Rule& rule,
 }
 
 void read_value(const YamlNode& node, const std::string& path, const Rule&, bool& out) {
-  if (node.kind != YamlNode::Kind::Scalar || !node.plain || (node.text != "true" && node.text != "false"))
+  if (node.kind != YamlNode::Kind::Scalar || !node.plain ||
+      (node.text != "true" && node.text != "false"))
     wrong(node, path, "true or false");
   out = node.text == "true";
 }
@@ -95,13 +99,17 @@ void read_value(const YamlNode& node, const std::string& path, const Rule& rule,
   for (const auto& choice : rule.choices)
     if (out == choice) return;
   if (rule.fits && rule.fits(out)) return;
-  const std::string expected = "one of: " + joined(rule.choices) + (rule.fits ? std::string(", ") + rule.fits_text : "");
+  const std::string expected =
+      "one of: " + joined(rule.choices) + (rule.fits ? std::string(", ") + rule.fits_text : "");
   for (const auto& later : rule.not_yet)
-    if (out == later) throw UsageError(node.where + ": '" + path + "': " + out + " is not supported yet; expected " + expected);
+    if (out == later)
+      throw UsageError(node.where + ": '" + path + "': " + out +
+                       " is not supported yet; expected " + expected);
   wrong(node, path, expected);
 }
 
-void read_value(const YamlNode& node, const std::string& path, const Rule&, std::vector<std::string>& out) {
+void read_value(const YamlNode& node, const std::string& path, const Rule&,
+                std::vector<std::string>& out) {
   out.clear();
   if (node.kind == YamlNode::Kind::Scalar) out.push_back(node.text);
   if (node.kind == YamlNode::Kind::List)
@@ -117,7 +125,8 @@ void read_value(const YamlNode& node, const std::string& path, const Rule&, std:
 template <Section T>
 void read_section(const YamlNode& node, const std::string& path, T& out, bool adapter);
 
-void read_value(const YamlNode& node, const std::string& path, const Rule&, std::vector<DataFile>& out) {
+void read_value(const YamlNode& node, const std::string& path, const Rule&,
+                std::vector<DataFile>& out) {
   if (node.kind != YamlNode::Kind::List) wrong(node, path, "a list of {path, format, limit}");
   out.clear();
   for (const YamlNode& item : node.items)
@@ -138,7 +147,8 @@ void read_value(const YamlNode& node, const std::string& path, const Rule&,
 template <Section T>
 void read_section(const YamlNode& node, const std::string& path, T& out, bool adapter) {
   if (node.kind == YamlNode::Kind::Null) return;
-  if (node.kind != YamlNode::Kind::Map) wrong(node, path.empty() ? "the configuration" : path, "a map of keys");
+  if (node.kind != YamlNode::Kind::Map)
+    wrong(node, path.empty() ? "the configuration" : path, "a map of keys");
   std::vector<std::string> known;
   visit_keys(out, [&](const char* name, auto& member, const Rule& rule, const char*) {
     if (rule.adapter_only && !adapter) return;
@@ -146,7 +156,8 @@ void read_section(const YamlNode& node, const std::string& path, T& out, bool ad
     const YamlNode* value = node.find(name);
     const std::string full = path.empty() ? name : path + "." + name;
     if (!value) {
-      if (rule.required) throw UsageError(node.where + ": key '" + full + "' is missing; it is required");
+      if (rule.required)
+        throw UsageError(node.where + ": key '" + full + "' is missing; it is required");
       return;
     }
     if constexpr (requires { read_value(*value, full, rule, member, adapter); }) {
@@ -176,10 +187,12 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
   for (const std::string& override : overrides) apply_override(root, override);
   if (root.where.empty()) root.where = path;
   Config config;
-  if (root.kind == YamlNode::Kind::Null) throw UsageError(path + ": is empty; see configs/README.md");
+  if (root.kind == YamlNode::Kind::Null)
+    throw UsageError(path + ": is empty; see configs/README.md");
   read_section(root, "", config, false);
   for (const char* section : {"model", "data", "training"})
-    if (!root.find(section)) throw UsageError(path + ": section '" + section + "' is missing; it is required");
+    if (!root.find(section))
+      throw UsageError(path + ": section '" + section + "' is missing; it is required");
   check_together(config, path);
   return config;
 }

@@ -37,7 +37,7 @@ struct DataSection {
 struct TrainingSection {
   std::string output_dir;
   double num_train_epochs = 3;
-  int64_t max_steps = 0;  // 0: as many as num_train_epochs gives
+  int64_t max_steps = 0;                    // 0: as many as num_train_epochs gives
   int64_t per_device_train_batch_size = 8;  // rows, or packs of max_length tokens with packing
   int64_t per_device_eval_batch_size = 8;
   int64_t gradient_accumulation_steps = 1;

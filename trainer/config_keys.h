@@ -14,12 +14,12 @@ namespace tptt {
 struct Rule {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  bool open_min = false;                        // min itself is out
-  bool open_max = false;                        // max itself is out
-  std::vector<std::string> choices = {};        // empty: any text
-  std::vector<std::string> not_yet = {};        // known elsewhere, refused as "not supported yet"
-  bool (*fits)(const std::string&) = nullptr;   // further texts beside choices
-  const char* fits_text = "";                   // what `fits` takes, for messages
+  bool open_min = false;                       // min itself is out
+  bool open_max = false;                       // max itself is out
+  std::vector<std::string> choices = {};       // empty: any text
+  std::vector<std::string> not_yet = {};       // known elsewhere, refused as "not supported yet"
+  bool (*fits)(const std::string&) = nullptr;  // further texts beside choices
+  const char* fits_text = "";                  // what `fits` takes, for messages
   bool required = false;
   bool may_change = false;    // a resumed run may have another value
   bool adapter_only = false;  // in liza_config.json, not in the YAML
@@ -155,20 +155,22 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
   key("save_total_limit", training.save_total_limit, Rule{.min = 1, .may_change = true},
       "Checkpoints to keep");
   key("seed", training.seed, kCount, "Seed of data order, dropout and initial weights");
-  key("num_threads", training.num_threads, Rule{.min = 0, .max = 4096}, "CPU threads; 0: all cores");
+  key("num_threads", training.num_threads, Rule{.min = 0, .max = 4096},
+      "CPU threads; 0: all cores");
 }
 
 void visit_keys(Is<Config> auto& config, auto&& key) {
   key("model", config.model, kAny, "The base model");
-  key("liza", config.liza, kAny, "The linear-attention memory; leave out (or `none`) for plain LoRA");
+  key("liza", config.liza, kAny,
+      "The linear-attention memory; leave out (or `none`) for plain LoRA");
   key("lora", config.lora, kAny, "The low-rank adapter");
   key("data", config.data, kAny, "What to train and evaluate on");
   key("training", config.training, kAny, "How to train");
 }
 
 template <class T>
-concept Section = Is<T, ModelSection> || Is<T, MagConfig> || Is<T, LizaConfig> ||
-                  Is<T, LoraConfig> || Is<T, DataFile> || Is<T, DataSection> ||
-                  Is<T, TrainingSection> || Is<T, Config>;
+concept Section =
+    Is<T, ModelSection> || Is<T, MagConfig> || Is<T, LizaConfig> || Is<T, LoraConfig> ||
+    Is<T, DataFile> || Is<T, DataSection> || Is<T, TrainingSection> || Is<T, Config>;
 
 }  // namespace tptt

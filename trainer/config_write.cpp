@@ -9,14 +9,22 @@ namespace tptt {
 namespace {
 
 // JSON scalars and flow collections are YAML that the strict reader takes back.
-std::string text_of(const std::string& value) { return Json(value).dump(); }
-std::string text_of(bool value) { return value ? "true" : "false"; }
-std::string text_of(int64_t value) { return std::to_string(value); }
+std::string text_of(const std::string& value) {
+  return Json(value).dump();
+}
+std::string text_of(bool value) {
+  return value ? "true" : "false";
+}
+std::string text_of(int64_t value) {
+  return std::to_string(value);
+}
 std::string text_of(double value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
-std::string text_of(const std::vector<std::string>& value) { return Json(value).dump(); }
+std::string text_of(const std::vector<std::string>& value) {
+  return Json(value).dump();
+}
 std::string text_of(const std::vector<DataFile>& files) {
   std::string text = "[";
   for (const DataFile& f : files)
@@ -101,8 +109,7 @@ std::string to_yaml(const Config& config) {
       parts.push_back(leaf.path.substr(begin, dot - begin));
     size_t same = 0;
     while (same < open.size() && same < parts.size() && open[same] == parts[same]) ++same;
-    for (size_t i = same; i < parts.size(); ++i)
-      yaml += std::string(2 * i, ' ') + parts[i] + ":\n";
+    for (size_t i = same; i < parts.size(); ++i) yaml += std::string(2 * i, ' ') + parts[i] + ":\n";
     open = parts;
     yaml += std::string(2 * parts.size(), ' ') + leaf.path.substr(begin) + ": " + leaf.value + "\n";
   }
@@ -130,6 +137,8 @@ std::vector<std::string> resume_conflicts(const Config& before, const Config& no
   return names;
 }
 
-std::string liza_to_json(const LizaConfig& liza) { return to_json(liza).dump(2) + "\n"; }
+std::string liza_to_json(const LizaConfig& liza) {
+  return to_json(liza).dump(2) + "\n";
+}
 
 }  // namespace tptt

@@ -1,8 +1,8 @@
 #include "trainer/generate.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/sort.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/sort.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
@@ -57,7 +57,8 @@ std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds
   }
   const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
   const at::ScalarType dtype = model.head().weight.scalar_type();
-  DecodeCache cache = make_cache(model, int64_t(prompts.size()), longest + options.max_new_tokens, dtype);
+  DecodeCache cache =
+      make_cache(model, int64_t(prompts.size()), longest + options.max_new_tokens, dtype);
   const auto index = at::TensorOptions().dtype(at::kLong).device(model.device());
   std::vector<bool> done(prompts.size(), false);
   const auto& ends = model.config.eos_token_id;

@@ -17,7 +17,11 @@ spdlog::logger& logger() {
 
 }  // namespace
 
-void log_info(std::string_view text) { logger().info("{}", text); }
-void log_warning(std::string_view text) { logger().warn("{}", text); }
+void log_info(std::string_view text) {
+  logger().info("{}", text);
+}
+void log_warning(std::string_view text) {
+  logger().warn("{}", text);
+}
 
 }  // namespace tptt

@@ -22,9 +22,8 @@ inline std::string nearest(const std::string& word, const std::vector<std::strin
     }
     return row.back();
   };
-  return *std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-    return distance(a) < distance(b);
-  });
+  return *std::min_element(known.begin(), known.end(),
+                           [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
 }
 
 }  // namespace tptt

@@ -30,7 +30,8 @@ int lock_dir(const std::string& dir) {
     const ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
     close(fd);
     throw UsageError("output_dir '" + dir + "' is in use by process " +
-                     (n > 0 ? std::string(pid) : "?") + "; wait for it or choose another output_dir");
+                     (n > 0 ? std::string(pid) : "?") +
+                     "; wait for it or choose another output_dir");
   }
   const std::string pid = std::to_string(getpid());
   if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.data(), pid.size(), 0) < 0)
@@ -90,14 +91,18 @@ RunDir::RunDir(Config& config, const std::string& resume) : path_(config.trainin
   fs::create_directories(path_, error);
   if (error) throw Error("output_dir '" + path_ + "': cannot create: " + error.message());
   const bool is_run = fs::exists(file("config.yaml"));
-  const auto is_foreign = [](const fs::directory_entry& e) { return e.path().filename() != ".lock"; };
+  const auto is_foreign = [](const fs::directory_entry& e) {
+    return e.path().filename() != ".lock";
+  };
   if (!is_run && std::any_of(fs::directory_iterator(path_), fs::directory_iterator(), is_foreign))
-    throw UsageError("output_dir '" + path_ + "' holds other files; choose an empty or new directory");
+    throw UsageError("output_dir '" + path_ +
+                     "' holds other files; choose an empty or new directory");
   lock_ = lock_dir(path_);
   try {
     if (!is_run) return;
     if (resume == "never")
-      throw UsageError("output_dir '" + path_ + "' holds a run already and --resume is never; choose "
+      throw UsageError("output_dir '" + path_ +
+                       "' holds a run already and --resume is never; choose "
                        "another training.output_dir");
     check_same_run(config, path_);
     resume_from_ = resume == "auto" ? newest_checkpoint(path_) : resume;
@@ -124,7 +129,8 @@ void write_checkpoint(const std::string& run_path, int64_t step, int64_t limit,
   std::snprintf(name, sizeof name, "step-%06ld", long(step));
   const fs::path root = fs::path(run_path) / "checkpoints";
   if (fs::exists(root / name)) return;  // a resumed run has come by here before
-  const fs::path temporary = root / (".tmp-" + std::to_string(step) + "-" + std::to_string(getpid()));
+  const fs::path temporary =
+      root / (".tmp-" + std::to_string(step) + "-" + std::to_string(getpid()));
   fs::create_directories(temporary);
   fill(temporary.string());
   Json manifest = {{"step", step}, {"files", Json::object()}};
@@ -135,7 +141,8 @@ void write_checkpoint(const std::string& run_path, int64_t step, int64_t limit,
   fs::rename(temporary, root / name);
   sync_directory(root.string());
   const auto all = checkpoints(run_path);
-  for (size_t i = 0; i + size_t(std::max<int64_t>(limit, 1)) < all.size(); ++i) fs::remove_all(all[i]);
+  for (size_t i = 0; i + size_t(std::max<int64_t>(limit, 1)) < all.size(); ++i)
+    fs::remove_all(all[i]);
 }
 
 bool verify_checkpoint(const std::string& dir, std::string* why) {

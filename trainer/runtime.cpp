@@ -1,8 +1,8 @@
 #include "trainer/runtime.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
 #include <sys/resource.h>
@@ -19,8 +19,9 @@ namespace {
 bool cpu_has_bf16_gemm() {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);)
-    if (line.starts_with("flags")) return line.find(" avx512_bf16") != std::string::npos ||
-                                          line.find(" amx_bf16") != std::string::npos;
+    if (line.starts_with("flags"))
+      return line.find(" avx512_bf16") != std::string::npos ||
+             line.find(" amx_bf16") != std::string::npos;
   return false;
 }
 
@@ -31,14 +32,15 @@ at::Device resolve_device(const std::string& name) {
                     at::globalContext().getAcceleratorHooksInterface().deviceCount() > 0;
   if (name == "auto") return at::Device(cuda ? at::kCUDA : at::kCPU);
   if (name == "cpu") return at::Device(at::kCPU);
-  const bool known = name == "cuda" || (name.starts_with("cuda:") && name.size() > 5 &&
-                                        name.size() < 9 &&
-                                        name.find_first_not_of("0123456789", 5) == std::string::npos);
+  const bool known =
+      name == "cuda" || (name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
+                         name.find_first_not_of("0123456789", 5) == std::string::npos);
   if (!known) throw UsageError("device '" + name + "': expected auto, cpu, cuda or cuda:N");
   if (!cuda)
-    throw UsageError("device '" + name +
-                     "': this machine or this LibTorch has no CUDA; use device cpu, or a CUDA build "
-                     "(LIBTORCH=/path scripts/setup.sh)");
+    throw UsageError(
+        "device '" + name +
+        "': this machine or this LibTorch has no CUDA; use device cpu, or a CUDA build "
+        "(LIBTORCH=/path scripts/setup.sh)");
   const int64_t count = at::globalContext().getAcceleratorHooksInterface().deviceCount();
   const int64_t index = name == "cuda" ? 0 : std::stoll(name.substr(5));
   if (index >= count)
@@ -50,8 +52,7 @@ at::Device resolve_device(const std::string& name) {
 at::ScalarType resolve_dtype(const std::string& name, at::Device device) {
   if (name == "float32") return at::kFloat;
   if (name == "bfloat16") return at::kBFloat16;
-  if (name != "auto")
-    throw UsageError("dtype '" + name + "': expected auto, float32 or bfloat16");
+  if (name != "auto") throw UsageError("dtype '" + name + "': expected auto, float32 or bfloat16");
   return device.is_cuda() || cpu_has_bf16_gemm() ? at::kBFloat16 : at::kFloat;
 }
 
@@ -60,8 +61,8 @@ std::string to_string(at::ScalarType dtype) {
 }
 
 void set_threads(int64_t num_threads) {
-  at::set_num_threads(int(num_threads > 0 ? num_threads
-                                          : std::max(1u, std::thread::hardware_concurrency())));
+  at::set_num_threads(
+      int(num_threads > 0 ? num_threads : std::max(1u, std::thread::hardware_concurrency())));
   at::globalContext().setFlushDenormal(true);
   at::parallel_for(0, at::get_num_threads(), 1,
                    [](int64_t, int64_t) { at::globalContext().setFlushDenormal(true); });

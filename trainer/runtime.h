@@ -10,7 +10,8 @@ namespace tptt {
 /// LibTorch or machine has none.
 at::Device resolve_device(const std::string& name);
 
-/// "float32", "bfloat16", or "auto": bfloat16 where the device multiplies it natively, else float32.
+/// "float32", "bfloat16", or "auto": bfloat16 where the device multiplies it natively, else
+/// float32.
 at::ScalarType resolve_dtype(const std::string& name, at::Device device);
 std::string to_string(at::ScalarType dtype);
 

@@ -1,5 +1,6 @@
 #include "trainer/train.h"
 
+#include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
 
 #include <chrono>
@@ -50,7 +51,8 @@ std::vector<Example> load_examples(const std::vector<DataFile>& files, const Con
     for (Row& row : read_rows(file.path, file.format, file.limit)) rows.push_back(std::move(row));
   if (rows.empty()) return {};
   TokenizeOptions options;
-  const bool chat = std::any_of(rows.begin(), rows.end(), [](const Row& r) { return !r.messages.empty(); });
+  const bool chat =
+      std::any_of(rows.begin(), rows.end(), [](const Row& r) { return !r.messages.empty(); });
   if (chat) options.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
   options.max_length = config.data.max_length;
   options.excess_length_strategy = config.data.excess_length_strategy;
@@ -79,15 +81,15 @@ Dataset load_dataset(const Config& config, const Tokenizer& tokenizer, const Mod
 }
 
 int64_t steps_per_epoch(const Config& config, const Dataset& data) {
-  const int64_t per_step = config.training.per_device_train_batch_size *
-                           config.training.gradient_accumulation_steps;
+  const int64_t per_step =
+      config.training.per_device_train_batch_size * config.training.gradient_accumulation_steps;
   return (int64_t(data.items.size()) + per_step - 1) / per_step;
 }
 
 int64_t total_steps(const Config& config, const Dataset& data) {
   if (config.training.max_steps > 0) return config.training.max_steps;
-  return std::max<int64_t>(
-      1, int64_t(std::ceil(config.training.num_train_epochs * double(steps_per_epoch(config, data)))));
+  return std::max<int64_t>(1, int64_t(std::ceil(config.training.num_train_epochs *
+                                                double(steps_per_epoch(config, data)))));
 }
 
 // The micro-batches of one optimiser step; they follow from the seed and the step alone.
@@ -201,7 +203,8 @@ class Run {
     config_.lora = adapter.lora;
     add_lora(*model_, adapter.lora, 0);
     if (adapter.liza && !config_.liza)
-      throw UsageError("model.adapter_name_or_path '" + from + "' was trained with a memory; add its "
+      throw UsageError("model.adapter_name_or_path '" + from +
+                       "' was trained with a memory; add its "
                        "liza section to the configuration");
     load_adapter_weights(*model_, from);
   }
@@ -225,16 +228,22 @@ class Run {
     flops_ += step_flops(*model_, r);
     if (step_ % t.logging_steps != 0 && step_ != total_) return;
     const auto mu = mag_weights(*model_);
-    Json row = {{"step", step_}, {"epoch", double(step_) / double(steps_per_epoch(config_, data_))},
-                {"loss", r.loss}, {"learning_rate", lr}, {"grad_norm", norm},
-                {"target_tokens", r.targets}, {"tokens_per_second", double(r.tokens) / seconds},
-                {"step_seconds", seconds}, {"peak_rss_gb", peak_rss_gb()}};
+    Json row = {{"step", step_},
+                {"epoch", double(step_) / double(steps_per_epoch(config_, data_))},
+                {"loss", r.loss},
+                {"learning_rate", lr},
+                {"grad_norm", norm},
+                {"target_tokens", r.targets},
+                {"tokens_per_second", double(r.tokens) / seconds},
+                {"step_seconds", seconds},
+                {"peak_rss_gb", peak_rss_gb()}};
     if (!mu.empty()) {
       row["mag_weight"] = mean(mu);
       row["mag_weight_layers"] = mu;
     }
     metrics.write(row);
-    show_progress({step_, total_, r.loss, lr, mu.empty() ? -1 : mean(mu), double(r.tokens) / seconds,
+    show_progress({step_, total_, r.loss, lr, mu.empty() ? -1 : mean(mu),
+                   double(r.tokens) / seconds,
                    elapsed / double(step_ - first) * double(total_ - step_)});
   }
 
@@ -242,7 +251,8 @@ class Run {
   void update(double loss, double norm, double lr) {
     if (!std::isfinite(loss) || !std::isfinite(norm)) {
       optimizer_->zero_grad();
-      log_warning("step " + std::to_string(step_ + 1) + ": loss or gradient is not finite; skipped");
+      log_warning("step " + std::to_string(step_ + 1) +
+                  ": loss or gradient is not finite; skipped");
       if (++skipped_ >= kMaxSkippedInARow)
         throw Error("loss or gradient was not finite for " + std::to_string(skipped_) +
                     " steps in a row; lower training.learning_rate");
@@ -257,7 +267,8 @@ class Run {
     const LossScore score = evaluate_loss(*model_, data_.eval, kEvalTokens);
     if (step_ == 0) eval_loss_before_ = score.loss;
     eval_loss_ = score.loss;
-    metrics.write({{"step", step_}, {"eval_loss", score.loss}, {"target_tokens", score.num_target_tokens}});
+    metrics.write(
+        {{"step", step_}, {"eval_loss", score.loss}, {"target_tokens", score.num_target_tokens}});
     log_info("step " + std::to_string(step_) + ": eval loss " + std::to_string(score.loss));
   }
 
@@ -311,16 +322,17 @@ class Run {
     const std::string adapter = dir_->file("adapter");
     std::filesystem::create_directories(adapter);
     write_adapter(*model_, adapter_config(), adapter);
-    Json results = {{"adapter", adapter}, {"train_seconds", seconds}, {"peak_rss_gb", peak_rss_gb()}};
+    Json results = {
+        {"adapter", adapter}, {"train_seconds", seconds}, {"peak_rss_gb", peak_rss_gb()}};
     if (!data_.eval.empty()) {
       results["eval_loss"] = eval_loss_;
       results["eval_loss_before"] = eval_loss_before_;
     }
     if (tokens_ > 0) {
       const ModelConfig& c = model_->config;
-      const double peak = measure_gemm_gflops(std::max<int64_t>(1, tokens_ / total_), c.hidden_size,
-                                              c.intermediate_size, model_->head().weight.scalar_type(),
-                                              model_->device());
+      const double peak = measure_gemm_gflops(
+          std::max<int64_t>(1, tokens_ / total_), c.hidden_size, c.intermediate_size,
+          model_->head().weight.scalar_type(), model_->device());
       results["tokens_per_second"] = double(tokens_) / step_seconds_;
       results["gemm_peak_gflops"] = peak;
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
@@ -332,9 +344,11 @@ class Run {
   void report_plan() const {
     int64_t tokens = 0;
     for (const Example& e : data_.train) tokens += int64_t(e.ids.size());
-    std::printf("configuration is valid: %ld steps, %zu training sequences of %ld tokens in all, %zu "
-                "eval examples, %s on %s\n", long(total_), data_.items.size(), long(tokens),
-                data_.eval.size(), config_.model.dtype.c_str(), config_.model.device.c_str());
+    std::printf(
+        "configuration is valid: %ld steps, %zu training sequences of %ld tokens in all, %zu "
+        "eval examples, %s on %s\n",
+        long(total_), data_.items.size(), long(tokens), data_.eval.size(),
+        config_.model.dtype.c_str(), config_.model.device.c_str());
   }
 
   Config config_;
@@ -351,6 +365,8 @@ class Run {
 
 }  // namespace
 
-void train(Config config, const TrainFlags& flags) { Run(std::move(config), flags).execute(); }
+void train(Config config, const TrainFlags& flags) {
+  Run(std::move(config), flags).execute();
+}
 
 }  // namespace tptt

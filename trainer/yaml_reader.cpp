@@ -168,8 +168,8 @@ YamlNode parse_yaml(const std::string& text, const std::string& source, bool pos
   } catch (const YAML::Exception& error) {
     std::string where = source;
     if (positions && !error.mark.is_null()) {
-      where += ":" + std::to_string(error.mark.line + 1) + ":" +
-               std::to_string(error.mark.column + 1);
+      where +=
+          ":" + std::to_string(error.mark.line + 1) + ":" + std::to_string(error.mark.column + 1);
     }
     throw UsageError(where + ": not valid YAML: " + error.msg);
   }

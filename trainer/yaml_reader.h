@@ -10,9 +10,9 @@ namespace tptt {
 struct YamlNode {
   enum class Kind { Null, Scalar, List, Map };
   Kind kind = Kind::Null;
-  std::string text;    // Scalar
-  bool plain = false;  // Scalar without quotes
-  std::string where;   // "file:line:column", or the override it came from
+  std::string text;             // Scalar
+  bool plain = false;           // Scalar without quotes
+  std::string where;            // "file:line:column", or the override it came from
   std::vector<YamlNode> keys;   // Map: Scalar nodes, in file order, no two alike
   std::vector<YamlNode> items;  // List: elements; Map: values, beside keys
 

@@ -21,12 +21,14 @@ float half_to_float(uint16_t h) {
     const float magnitude = float(mantissa) * 0x1p-24f;
     return sign ? -magnitude : magnitude;
   }
-  const uint32_t bits = exponent == 31 ? 0x7F800000u | mantissa << 13
-                                       : (exponent + 112) << 23 | mantissa << 13;
+  const uint32_t bits =
+      exponent == 31 ? 0x7F800000u | mantissa << 13 : (exponent + 112) << 23 | mantissa << 13;
   return std::bit_cast<float>(sign | bits);
 }
 
-float half_at(const std::byte* from) { return half_to_float(load<uint16_t>(from)); }
+float half_at(const std::byte* from) {
+  return half_to_float(load<uint16_t>(from));
+}
 
 // Blocks of 32 four-bit values: low nibbles are the first 16, high ones the rest.
 template <class Value>

@@ -13,16 +13,41 @@ constexpr uint64_t kMaxHeader = 512ull << 20;
 constexpr uint64_t kMaxName = 64 << 10;
 
 enum GgufType : uint32_t {
-  kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64
+  kU8,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kF32,
+  kBool,
+  kString,
+  kArray,
+  kU64,
+  kI64,
+  kF64
 };
 
 uint64_t min_bytes(uint32_t type, const std::string& where) {
   switch (type) {
-    case kU8: case kI8: case kBool: return 1;
-    case kU16: case kI16: return 2;
-    case kU32: case kI32: case kF32: return 4;
-    case kU64: case kI64: case kF64: case kString: return 8;
-    default: throw Error(where + ": unknown or nested value type " + std::to_string(type));
+    case kU8:
+    case kI8:
+    case kBool:
+      return 1;
+    case kU16:
+    case kI16:
+      return 2;
+    case kU32:
+    case kI32:
+    case kF32:
+      return 4;
+    case kU64:
+    case kI64:
+    case kF64:
+    case kString:
+      return 8;
+    default:
+      throw Error(where + ": unknown or nested value type " + std::to_string(type));
   }
 }
 
@@ -78,14 +103,22 @@ class Cursor {
 
 int64_t read_integer(Cursor& in, uint32_t type, const std::string& where) {
   switch (type) {
-    case kU8: return in.number<uint8_t>();
-    case kI8: return in.number<int8_t>();
-    case kU16: return in.number<uint16_t>();
-    case kI16: return in.number<int16_t>();
-    case kU32: return in.number<uint32_t>();
-    case kI32: return in.number<int32_t>();
-    case kI64: return in.number<int64_t>();
-    default: break;
+    case kU8:
+      return in.number<uint8_t>();
+    case kI8:
+      return in.number<int8_t>();
+    case kU16:
+      return in.number<uint16_t>();
+    case kI16:
+      return in.number<int16_t>();
+    case kU32:
+      return in.number<uint32_t>();
+    case kI32:
+      return in.number<int32_t>();
+    case kI64:
+      return in.number<int64_t>();
+    default:
+      break;
   }
   const auto value = in.number<uint64_t>();
   if (value > uint64_t(INT64_MAX)) throw Error(where + ": integer above 2^63 - 1");
@@ -133,13 +166,20 @@ GgufValue read_value(Cursor& in, const std::string& where) {
 
 FileType tensor_type(uint32_t type, const std::string& where) {
   switch (type) {
-    case 0: return FileType::F32;
-    case 1: return FileType::F16;
-    case 2: return FileType::Q4_0;
-    case 3: return FileType::Q4_1;
-    case 8: return FileType::Q8_0;
-    case 28: return FileType::F64;
-    case 30: return FileType::BF16;
+    case 0:
+      return FileType::F32;
+    case 1:
+      return FileType::F16;
+    case 2:
+      return FileType::Q4_0;
+    case 3:
+      return FileType::Q4_1;
+    case 8:
+      return FileType::Q8_0;
+    case 28:
+      return FileType::F64;
+    case 30:
+      return FileType::BF16;
     default:
       throw Error(where + ": GGUF tensor type " + std::to_string(type) +
                   " is not supported; known: F32, F16, BF16, Q8_0, Q4_0, Q4_1");

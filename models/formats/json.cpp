@@ -26,7 +26,8 @@ const Json& require(const Json& object, const std::string& key, const std::strin
 
 [[noreturn]] void wrong_type(const Json& value, const std::string& key, const std::string& where,
                              const char* expected) {
-  throw Error(where + ": key '" + key + "' must be " + expected + ", got " + value.dump().substr(0, 40));
+  throw Error(where + ": key '" + key + "' must be " + expected + ", got " +
+              value.dump().substr(0, 40));
 }
 
 int64_t as_int(const Json& value, const std::string& key, const std::string& where) {
@@ -71,7 +72,8 @@ Json parse_json(std::string_view text, const std::string& where) {
     // "[json.exception.parse_error.101] parse error at line 1, column 5: ..." without its prefix.
     const std::string what = e.what();
     const size_t end = what.find("] ");
-    throw Error(where + ": no valid JSON: " + (end == std::string::npos ? what : what.substr(end + 2)));
+    throw Error(where +
+                ": no valid JSON: " + (end == std::string::npos ? what : what.substr(end + 2)));
   }
 }
 
@@ -108,7 +110,8 @@ double json_number(const Json& object, const std::string& key, const std::string
   const Json* value = find(object, key, where);
   return value ? as_number(*value, key, where) : fallback;
 }
-bool json_bool(const Json& object, const std::string& key, const std::string& where, bool fallback) {
+bool json_bool(const Json& object, const std::string& key, const std::string& where,
+               bool fallback) {
   const Json* value = find(object, key, where);
   return value ? as_bool(*value, key, where) : fallback;
 }

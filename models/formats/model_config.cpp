@@ -35,11 +35,13 @@ void read_rope(const Json& json, const std::string& where, ModelConfig& config) 
     const std::string inside = where + ": " + key;
     RopeScaling& s = config.rope_scaling;
     config.rope_theta = json_number(rope, "rope_theta", inside, config.rope_theta);
-    s.rope_type = json_string(rope, "rope_type", inside, json_string(rope, "type", inside, "default"));
+    s.rope_type =
+        json_string(rope, "rope_type", inside, json_string(rope, "type", inside, "default"));
     s.factor = json_number(rope, "factor", inside, s.factor);
     s.low_freq_factor = json_number(rope, "low_freq_factor", inside, s.low_freq_factor);
     s.high_freq_factor = json_number(rope, "high_freq_factor", inside, s.high_freq_factor);
-    s.original_max_position_embeddings = json_int(rope, "original_max_position_embeddings", inside, 0);
+    s.original_max_position_embeddings =
+        json_int(rope, "original_max_position_embeddings", inside, 0);
   }
 }
 
@@ -62,7 +64,8 @@ ModelConfig from_json(const fs::path& dir) {
   c.tie_word_embeddings = json_bool(json, "tie_word_embeddings", where, false);
   c.attention_bias = json_bool(json, "attention_bias", where, false);
   c.mlp_bias = json_bool(json, "mlp_bias", where, false);
-  c.torch_dtype = json_string(json, "dtype", where, json_string(json, "torch_dtype", where, "float32"));
+  c.torch_dtype =
+      json_string(json, "dtype", where, json_string(json, "torch_dtype", where, "float32"));
   c.bos_token_id = json_int(json, "bos_token_id", where, -1);
   read_rope(json, where, c);
   add_token_ids(json, "eos_token_id", where, c.eos_token_id);
@@ -103,7 +106,8 @@ ModelConfig from_gguf(const std::string& path) {
   c.bos_token_id = header.get_int("tokenizer.ggml.bos_token_id", -1);
   for (const char* name : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
     const int64_t id = header.get_int(name, -1);
-    if (id >= 0 && std::find(c.eos_token_id.begin(), c.eos_token_id.end(), id) == c.eos_token_id.end())
+    if (id >= 0 &&
+        std::find(c.eos_token_id.begin(), c.eos_token_id.end(), id) == c.eos_token_id.end())
       c.eos_token_id.push_back(id);
   }
   return c;
@@ -134,12 +138,15 @@ void validate(const ModelConfig& c, const std::string& where) {
                 "' is not supported; known: default, linear, llama3");
   if (!(c.rope_theta > 0) || !(s.factor > 0) || !(c.rms_norm_eps >= 0))
     throw Error(where + ": rope_theta and factor must be above 0, rms_norm_eps not below");
-  if (s.rope_type == "llama3" && (s.original_max_position_embeddings < 1 ||
-                                  s.high_freq_factor <= s.low_freq_factor || s.low_freq_factor <= 0))
-    throw Error(where + ": rope_type llama3 needs original_max_position_embeddings and "
-                        "0 < low_freq_factor < high_freq_factor");
+  if (s.rope_type == "llama3" &&
+      (s.original_max_position_embeddings < 1 || s.high_freq_factor <= s.low_freq_factor ||
+       s.low_freq_factor <= 0))
+    throw Error(where +
+                ": rope_type llama3 needs original_max_position_embeddings and "
+                "0 < low_freq_factor < high_freq_factor");
   for (const int64_t id : c.eos_token_id)
-    if (id < 0 || id >= c.vocab_size) throw Error(where + ": eos_token_id is outside the vocabulary");
+    if (id < 0 || id >= c.vocab_size)
+      throw Error(where + ": eos_token_id is outside the vocabulary");
 }
 
 }  // namespace

@@ -64,8 +64,8 @@ ModelFiles find_in_hub_cache(const std::string& name) {
                      hub_cache().string() + "; download it with: hf download " + name);
   const fs::path snapshot = repository / "snapshots" / commit;
   if (!fs::exists(snapshot / "config.json"))
-    throw UsageError(snapshot.string() + ": config.json is missing; download the model with: hf download " +
-                     name);
+    throw UsageError(snapshot.string() +
+                     ": config.json is missing; download the model with: hf download " + name);
   check_links(snapshot, repository);
   return {name, snapshot.string(), ""};
 }
@@ -73,7 +73,8 @@ ModelFiles find_in_hub_cache(const std::string& name) {
 }  // namespace
 
 ModelFiles find_model(const std::string& name) {
-  if (name.empty()) throw UsageError("the model's name is empty; expected a directory, a .gguf file or org/name");
+  if (name.empty())
+    throw UsageError("the model's name is empty; expected a directory, a .gguf file or org/name");
   if (name == kDefaultModel) {
     const fs::path path = models_dir() / kDefaultFile;
     if (!fs::is_regular_file(path))
@@ -83,7 +84,8 @@ ModelFiles find_model(const std::string& name) {
   }
   if (fs::is_directory(name)) {
     if (!fs::exists(fs::path(name) / "config.json"))
-      throw UsageError("model '" + name + "': config.json is missing; expected a Hugging Face directory");
+      throw UsageError("model '" + name +
+                       "': config.json is missing; expected a Hugging Face directory");
     return {name, name, ""};
   }
   if (fs::is_regular_file(name)) {
@@ -91,8 +93,10 @@ ModelFiles find_model(const std::string& name) {
     throw UsageError("model '" + name + "': expected a .gguf file or a Hugging Face directory");
   }
   if (is_repository_name(name)) return find_in_hub_cache(name);
-  throw UsageError("model '" + name + "' does not exist; expected a Hugging Face directory, a .gguf "
-                   "file, " + kDefaultModel + " or org/name");
+  throw UsageError("model '" + name +
+                   "' does not exist; expected a Hugging Face directory, a .gguf "
+                   "file, " +
+                   kDefaultModel + " or org/name");
 }
 
 WeightIndex index_weights(const ModelFiles& files) {

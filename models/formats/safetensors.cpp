@@ -64,7 +64,8 @@ void check_layout(std::vector<TensorInfo>& tensors, uint64_t data_size, const st
                   std::to_string(expected) + " of " + std::to_string(data_size) + " data bytes");
   }
   if (expected != data_size)
-    throw Error(path + ": " + std::to_string(data_size - expected) + " bytes after the last tensor");
+    throw Error(path + ": " + std::to_string(data_size - expected) +
+                " bytes after the last tensor");
 }
 
 }  // namespace

@@ -21,12 +21,12 @@ struct TypeTraits {
 };
 
 constexpr TypeTraits kTypes[] = {
-    {FileType::F64, "F64", 1, 8},      {FileType::F32, "F32", 1, 4},
-    {FileType::F16, "F16", 1, 2},      {FileType::BF16, "BF16", 1, 2},
-    {FileType::I64, "I64", 1, 8},      {FileType::I32, "I32", 1, 4},
-    {FileType::I16, "I16", 1, 2},      {FileType::I8, "I8", 1, 1},
-    {FileType::U8, "U8", 1, 1},        {FileType::BOOL, "BOOL", 1, 1},
-    {FileType::Q8_0, "Q8_0", 32, 34},  {FileType::Q4_0, "Q4_0", 32, 18},
+    {FileType::F64, "F64", 1, 8},     {FileType::F32, "F32", 1, 4},
+    {FileType::F16, "F16", 1, 2},     {FileType::BF16, "BF16", 1, 2},
+    {FileType::I64, "I64", 1, 8},     {FileType::I32, "I32", 1, 4},
+    {FileType::I16, "I16", 1, 2},     {FileType::I8, "I8", 1, 1},
+    {FileType::U8, "U8", 1, 1},       {FileType::BOOL, "BOOL", 1, 1},
+    {FileType::Q8_0, "Q8_0", 32, 34}, {FileType::Q4_0, "Q4_0", 32, 18},
     {FileType::Q4_1, "Q4_1", 32, 20},
 };
 
@@ -38,7 +38,9 @@ const TypeTraits& traits(FileType type) {
 
 }  // namespace
 
-std::string to_string(FileType type) { return traits(type).name; }
+std::string to_string(FileType type) {
+  return traits(type).name;
+}
 
 int64_t TensorInfo::numel() const {
   int64_t count = 1;

@@ -21,7 +21,6 @@ struct TensorInfo {
   uint64_t offset = 0;         // from the start of the file
   uint64_t nbytes = 0;
   int64_t numel() const;
-
 };
 
 /// Bytes that `numel` elements of `type` take, with checked arithmetic. Throws Error.

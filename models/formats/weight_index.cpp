@@ -58,14 +58,13 @@ struct NamePair {
   const char* hugging_face;
 };
 
-constexpr NamePair kTop[] = {{"token_embd", "model.embed_tokens"},
-                             {"output_norm", "model.norm"},
-                             {"output", "lm_head"}};
+constexpr NamePair kTop[] = {
+    {"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}};
 constexpr NamePair kLayer[] = {
-    {"attn_q", "self_attn.q_proj"},      {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},      {"attn_output", "self_attn.o_proj"},
-    {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},       {"attn_norm", "input_layernorm"},
+    {"attn_q", "self_attn.q_proj"},          {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"},          {"attn_output", "self_attn.o_proj"},
+    {"ffn_gate", "mlp.gate_proj"},           {"ffn_up", "mlp.up_proj"},
+    {"ffn_down", "mlp.down_proj"},           {"attn_norm", "input_layernorm"},
     {"ffn_norm", "post_attention_layernorm"}};
 
 // "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; empty when not known.
@@ -93,8 +92,8 @@ WeightIndex index_safetensors_dir(const std::string& dir) {
   if (fs::exists(root / "model.safetensors.index.json"))
     return index_sharded(root / "model.safetensors.index.json");
   if (!fs::exists(root / "model.safetensors")) {
-    const bool pickle = fs::exists(root / "pytorch_model.bin") ||
-                        fs::exists(root / "pytorch_model.bin.index.json");
+    const bool pickle =
+        fs::exists(root / "pytorch_model.bin") || fs::exists(root / "pytorch_model.bin.index.json");
     throw Error(dir + ": model.safetensors is missing" +
                 (pickle ? "; pickle files (.bin) can run code and are not read: load the model in "
                           "Transformers and save_pretrained(..., safe_serialization=True)"
@@ -119,8 +118,10 @@ WeightIndex index_gguf(const std::string& path) {
     if (name.empty())
       throw Error(path + ": tensor '" + info.name + "' of architecture '" + architecture +
                   "' is not supported");
-    const int64_t permuted_heads =
-        !permuted ? 0 : module == "attn_q" ? heads : module == "attn_k" ? kv_heads : 0;
+    const int64_t permuted_heads = !permuted            ? 0
+                                   : module == "attn_q" ? heads
+                                   : module == "attn_k" ? kv_heads
+                                                        : 0;
     TensorInfo renamed = info;
     renamed.name = name;
     index.entries.emplace(name, WeightIndex::Entry{0, std::move(renamed), permuted_heads});

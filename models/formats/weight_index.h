@@ -14,7 +14,8 @@ struct WeightIndex {
     int file = 0;  // index into files
     TensorInfo info;
     /// For GGUF llama q/k: the number of heads whose rows are stored interleaved for ggml's RoPE
-    /// and must be un-permuted to the half-split order; 0 when the rows are as Hugging Face has them.
+    /// and must be un-permuted to the half-split order; 0 when the rows are as Hugging Face has
+    /// them.
     int64_t permuted_heads = 0;
   };
   std::vector<ReadFile> files;
@@ -25,7 +26,8 @@ struct WeightIndex {
 /// be plain names inside the directory). Throws Error; .bin and .pt files are refused by name.
 WeightIndex index_safetensors_dir(const std::string& dir);
 
-/// From a GGUF file; GGUF names become Hugging Face names for the file's architecture. Throws Error.
+/// From a GGUF file; GGUF names become Hugging Face names for the file's architecture. Throws
+/// Error.
 WeightIndex index_gguf(const std::string& path);
 
 }  // namespace tptt

@@ -29,7 +29,8 @@ at::Tensor last_two(const at::Tensor& x, const std::vector<int64_t>& lengths) {
   for (size_t i = 0; i < lengths.size(); ++i) {
     const int64_t end = lengths[i];
     const at::Tensor row = x[int64_t(i)];  // [G, L, D]
-    rows.push_back(at::stack({row.select(1, std::max<int64_t>(end - 2, 0)), row.select(1, end - 1)}, 1));
+    rows.push_back(
+        at::stack({row.select(1, std::max<int64_t>(end - 2, 0)), row.select(1, end - 1)}, 1));
   }
   return at::stack(rows);
 }

@@ -95,8 +95,7 @@ DeltaRuleOutput chunk_delta_rule(const DeltaRuleInput& in, const at::Tensor& sta
   }
   const at::Tensor u = at::stack(us, 2).unsqueeze(3);  // [S, G, n, 1, C, D]
   at::Tensor o = at::matmul(scores, u);                // [S, G, n, R, C, D]
-  if (state.defined() || n > 1)
-    o = o + at::matmul(q_decayed, at::stack(starts, 2).unsqueeze(3));
+  if (state.defined() || n > 1) o = o + at::matmul(q_decayed, at::stack(starts, 2).unsqueeze(3));
   o = o.transpose(2, 3).reshape({S, H, padded, D}).narrow(2, 0, L);
   if (need_final_state && !s.defined()) s = at::zeros({S, G, D, D}, options);
   return {o, need_final_state ? s : at::Tensor()};

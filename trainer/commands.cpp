@@ -1,0 +1,233 @@
+#include "trainer/commands.h"
+
+#include <ATen/ops/tensor.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "models/formats/atomic_file.h"
+#include "models/formats/error.h"
+#include "models/formats/gguf.h"
+#include "models/formats/json.h"
+#include "models/formats/safetensors.h"
+#include "models/lora.h"
+#include "models/registry.h"
+#include "trainer/adapter.h"
+#include "trainer/evaluate/sample.h"
+#include "trainer/generate.h"
+#include "trainer/runtime.h"
+
+namespace tptt {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Loaded {
+  std::unique_ptr<CausalLM> model;
+  std::unique_ptr<Tokenizer> tokenizer;
+};
+
+Branch parse_branch(const std::string& name) {
+  if (name == "mixed") return Branch::mixed;
+  if (name == "softmax") return Branch::softmax;
+  if (name == "linear") return Branch::linear;
+  throw UsageError("--branch '" + name + "': expected mixed, softmax or linear");
+}
+
+Loaded load(const CommonFlags& common, bool with_tokenizer) {
+  const ModelFiles files = find_model(common.model);
+  set_threads(common.num_threads);
+  const at::Device device = resolve_device(common.device);
+  Loaded loaded;
+  loaded.model = load_causal_lm(files, resolve_dtype(common.dtype, device), device);
+  if (!common.adapter.empty()) apply_adapter(*loaded.model, common.adapter);
+  if (with_tokenizer) loaded.tokenizer = load_tokenizer(files);
+  return loaded;
+}
+
+std::string read_stdin() {
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+std::vector<std::vector<int64_t>> read_input_ids(const std::string& path, int64_t vocab_size) {
+  const Json json = read_json_file(path);
+  if (!json.is_object() || !json.contains("input_ids") || !json["input_ids"].is_array() ||
+      json["input_ids"].empty())
+    throw Error(path + ": expected {\"input_ids\": [[...], ...]}");
+  std::vector<std::vector<int64_t>> rows;
+  for (const Json& row : json["input_ids"]) {
+    if (!row.is_array() || row.empty() || row.size() != json["input_ids"][0].size())
+      throw Error(path + ": input_ids must be rows of one length");
+    for (const Json& id : row)
+      if (!id.is_number_unsigned() || id.get<uint64_t>() >= uint64_t(vocab_size))
+        throw Error(path + ": ids must be from 0 to " + std::to_string(vocab_size - 1));
+    rows.push_back(row.get<std::vector<int64_t>>());
+  }
+  return rows;
+}
+
+void print_tensors(const std::vector<TensorInfo>& tensors) {
+  uint64_t bytes = 0;
+  for (const TensorInfo& t : tensors) {
+    std::string shape;
+    for (const int64_t size : t.shape) shape += (shape.empty() ? "" : " x ") + std::to_string(size);
+    std::printf("  %-64s %-5s %s\n", t.name.c_str(), to_string(t.type).c_str(), shape.c_str());
+    bytes += t.nbytes;
+  }
+  std::printf("%zu tensors, %.1f MB\n", tensors.size(), double(bytes) / 1e6);
+}
+
+void print_model(const ModelConfig& c) {
+  std::printf("%s: %ld layers, hidden %ld, %ld heads (%ld key/value) of %ld, vocabulary %ld\n",
+              c.model_type.c_str(), long(c.num_hidden_layers), long(c.hidden_size),
+              long(c.num_attention_heads), long(c.num_key_value_heads), long(c.head_dim),
+              long(c.vocab_size));
+}
+
+void inspect_adapter(const std::string& dir) {
+  const AdapterConfig config = read_adapter_config(dir);
+  std::printf("LoRA adapter for %s: r %ld, lora_alpha %g%s\n",
+              config.base_model_name_or_path.c_str(), long(config.lora.r), config.lora.lora_alpha,
+              config.liza ? "; stock PEFT runs its softmax branch alone" : "");
+  if (config.liza)
+    std::printf("LiZA memory: %s, MaG %s, mean weight %.3f\n", config.liza->operator_mode.c_str(),
+                config.liza->mag.mode.c_str(), config.liza->mag.effective_weight);
+  print_tensors(read_safetensors_header(ReadFile(dir + "/adapter_model.safetensors")).tensors);
+}
+
+}  // namespace
+
+void run_generate(const CommonFlags& common, const GenerateFlags& flags) {
+  const Loaded loaded = load(common, true);
+  const std::string prompt = flags.prompt.empty() ? read_stdin() : flags.prompt;
+  TokenIds ids;
+  if (flags.chat) {
+    const std::string name = resolve_chat_template(flags.chat_template, *loaded.tokenizer);
+    ids = encode_pieces(*loaded.tokenizer, render_chat(name, {{"user", prompt}}, true)).ids;
+  } else {
+    ids = loaded.tokenizer->encode(prompt, true);
+  }
+  if (ids.empty()) throw UsageError("--prompt is empty; expected text");
+  GenerateOptions options{flags.max_new_tokens, flags.temperature, flags.top_p,
+                          uint64_t(flags.seed), parse_branch(common.branch)};
+  StreamDecoder stream(*loaded.tokenizer);
+  generate(*loaded.model, {ids}, options,
+           [&](size_t, int32_t id) { std::cout << stream.push(id) << std::flush; });
+  std::cout << stream.finish() << std::endl;
+}
+
+void run_logits(const CommonFlags& common, const std::string& input_ids,
+                const std::string& output) {
+  const Loaded loaded = load(common, false);
+  const CausalLM& model = *loaded.model;
+  const auto rows = read_input_ids(input_ids, model.config.vocab_size);
+  std::vector<int64_t> ids, lengths;
+  for (const auto& row : rows) {
+    ids.insert(ids.end(), row.begin(), row.end());
+    lengths.push_back(int64_t(row.size()));
+  }
+  c10::AutoGradMode no_grad(false);
+  AttentionContext context = model.context(lengths);
+  context.branch = parse_branch(common.branch);
+  const auto options = at::TensorOptions().dtype(at::kLong).device(model.device());
+  const at::Tensor logits =
+      model.head().forward(model.hidden(at::tensor(ids, options), context), nullptr);
+  write_tensors(output, {{"logits", logits.view({int64_t(rows.size()), lengths[0], -1})}});
+}
+
+void run_tokenize(const std::string& model, bool decode, bool special) {
+  const auto tokenizer = load_tokenizer(find_model(model));
+  size_t line_number = 0;
+  for (std::string line; std::getline(std::cin, line);) {
+    const std::string where = "stdin:" + std::to_string(++line_number);
+    if (!decode) {
+      std::cout << Json(tokenizer->encode(line, special)).dump() << "\n";
+      continue;
+    }
+    const Json ids = parse_json(line, where);
+    if (!ids.is_array()) throw Error(where + ": expected a JSON array of token ids");
+    for (const Json& id : ids)
+      if (!id.is_number_unsigned() || id.get<uint64_t>() >= uint64_t(tokenizer->vocab_size()))
+        throw Error(where + ": ids must be from 0 to " +
+                    std::to_string(tokenizer->vocab_size() - 1));
+    std::cout << tokenizer->decode(ids.get<TokenIds>(), !special) << "\n";
+  }
+}
+
+void run_eval(const CommonFlags& common, const EvalFlags& flags) {
+  const Branch branch = parse_branch(common.branch);
+  const auto rows = read_rows(flags.data, "auto", flags.limit);
+  const Loaded loaded = load(common, true);
+  const CausalLM& model = *loaded.model;
+  const std::string name =
+      rows[0].messages.empty() ? "" : resolve_chat_template(flags.chat_template, *loaded.tokenizer);
+  if (model.config.eos_token_id.empty()) throw Error("the model's config names no eos_token_id");
+  TokenizeOptions options{name, flags.max_length, "truncate", true};
+  const LossScore loss = evaluate_loss(
+      model,
+      tokenize_rows(rows, *loaded.tokenizer, int32_t(model.config.eos_token_id[0]), options)
+          .examples,
+      2048, branch);
+  Json result = {{"task", flags.task},
+                 {"model", common.model},
+                 {"adapter", common.adapter},
+                 {"branch", common.branch},
+                 {"rows", rows.size()},
+                 {"loss", loss.loss},
+                 {"perplexity", std::exp(loss.loss)},
+                 {"target_tokens", loss.num_target_tokens}};
+  if (flags.task == "sample") {
+    std::vector<Row> shots;
+    if (flags.num_fewshot > 0) {
+      if (flags.shots_data.empty()) throw UsageError("--num-fewshot needs --shots FILE");
+      shots = read_rows(flags.shots_data, "auto", flags.num_fewshot);
+    }
+    const ExactMatchScore score = evaluate_exact_match(model, *loaded.tokenizer, name, rows, shots,
+                                                       flags.num_fewshot, flags.batch_size, branch);
+    result["exact_match"] = double(score.correct) / double(score.total);
+    result["num_fewshot"] = flags.num_fewshot;
+    result["answers"] = score.answers;
+  } else if (flags.task != "perplexity") {
+    throw UsageError("--task '" + flags.task + "': expected sample or perplexity");
+  }
+  if (!flags.output.empty()) write_file_atomic(flags.output, result.dump(2) + "\n");
+  if (flags.json) {
+    std::cout << result.dump() << "\n";
+    return;
+  }
+  std::printf("rows %zu  loss %.4f  perplexity %.3f", rows.size(), loss.loss, std::exp(loss.loss));
+  if (result.contains("exact_match"))
+    std::printf("  exact match %.1f%%", 100 * result["exact_match"].get<double>());
+  std::printf("\n");
+}
+
+void run_inspect(const std::string& path) {
+  if (fs::exists(fs::path(path) / "adapter_config.json")) return inspect_adapter(path);
+  if (fs::path(path).extension() == ".safetensors")
+    return print_tensors(read_safetensors_header(ReadFile(path)).tensors);
+  const ModelFiles files = find_model(path);
+  print_model(read_model_config(files));
+  std::vector<TensorInfo> tensors;
+  for (const auto& [name, entry] : index_weights(files).entries) tensors.push_back(entry.info);
+  print_tensors(tensors);
+}
+
+void run_export(const std::string& from, const std::string& format, const std::string& output) {
+  if (format != "peft") throw UsageError("--format '" + format + "': expected peft");
+  const bool is_run = fs::exists(fs::path(from) / "adapter" / "adapter_config.json");
+  const fs::path adapter = is_run ? fs::path(from) / "adapter" : fs::path(from);
+  read_adapter_config(adapter.string());
+  read_safetensors_header(ReadFile((adapter / "adapter_model.safetensors").string()));
+  if (fs::exists(output) && !fs::is_empty(output))
+    throw UsageError("--output '" + output + "' is not empty; choose a new directory");
+  fs::create_directories(output);
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "README.md",
+                           "liza_config.json", "liza.safetensors"})
+    if (fs::exists(adapter / name)) fs::copy_file(adapter / name, fs::path(output) / name);
+  std::printf("PEFT adapter in %s\n", output.c_str());
+}
+
+}  // namespace tptt

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tptt {
+
+/// What the model-reading commands have in common.
+struct CommonFlags {
+  std::string model;
+  std::string adapter;
+  std::string dtype = "auto";
+  std::string device = "auto";
+  int64_t num_threads = 0;
+  std::string branch = "mixed";  // mixed, softmax, linear
+};
+
+struct GenerateFlags {
+  std::string prompt;
+  bool chat = false;
+  std::string chat_template = "auto";
+  int64_t max_new_tokens = 256;
+  double temperature = 0, top_p = 1;
+  int64_t seed = 42;
+};
+
+struct EvalFlags {
+  std::string task = "sample";  // sample, perplexity
+  std::string data, shots_data;
+  std::string chat_template = "auto";
+  int64_t num_fewshot = 0, limit = 0, batch_size = 25, max_length = 1024;
+  bool json = false;
+  std::string output;
+};
+
+// Each writes its result to stdout and throws Error.
+void run_generate(const CommonFlags& common, const GenerateFlags& flags);
+void run_logits(const CommonFlags& common, const std::string& input_ids, const std::string& output);
+void run_tokenize(const std::string& model, bool decode, bool special);
+void run_eval(const CommonFlags& common, const EvalFlags& flags);
+void run_inspect(const std::string& path);
+void run_export(const std::string& from, const std::string& format, const std::string& output);
+
+}  // namespace tptt

@@ -1,0 +1,125 @@
+#include <c10/util/Exception.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <new>
+
+#include "models/formats/error.h"
+#include "trainer/commands.h"
+#include "trainer/config.h"
+#include "trainer/train.h"
+
+namespace {
+
+using namespace tptt;
+
+void add_common(CLI::App& command, CommonFlags& flags) {
+  command
+      .add_option("model", flags.model,
+                  "Hugging Face directory, .gguf file, smollm2-135m-instruct or org/name")
+      ->required();
+  command.add_option("--adapter", flags.adapter, "adapter directory");
+  command.add_option("--dtype", flags.dtype, "auto, float32 or bfloat16")->capture_default_str();
+  command.add_option("--device", flags.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  command.add_option("--num-threads", flags.num_threads, "0: all cores")->capture_default_str();
+  command.add_option("--branch", flags.branch, "mixed, softmax or linear")->capture_default_str();
+}
+
+void add_train(CLI::App& app) {
+  auto* command = app.add_subcommand("train", "fine-tune as a YAML file says");
+  // Shared with the callback, which runs while the line is parsed.
+  const auto path = std::make_shared<std::string>();
+  const auto overrides = std::make_shared<std::vector<std::string>>();
+  const auto flags = std::make_shared<TrainFlags>();
+  command->add_option("config", *path, "configuration (configs/README.md)")->required();
+  command->add_option("overrides", *overrides, "key=value, e.g. training.max_steps=20");
+  command->add_option("--resume", flags->resume, "auto, never or a checkpoint")
+      ->capture_default_str();
+  command->add_flag("--dry-run", flags->dry_run, "check everything, train nothing");
+  command->callback([=] { train(load_config(*path, *overrides), *flags); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("tptt: fine-tune pretrained transformers with LoRA and a linear-attention memory");
+  app.require_subcommand(1);
+  add_train(app);
+
+  CommonFlags common;
+  GenerateFlags generate;
+  auto* command = app.add_subcommand("generate", "continue a prompt, streaming");
+  add_common(*command, common);
+  command->add_option("--prompt", generate.prompt, "text; without it, stdin");
+  command->add_flag("--chat", generate.chat, "the prompt is a user's turn");
+  command->add_option("--chat-template", generate.chat_template)->capture_default_str();
+  command->add_option("--max-new-tokens", generate.max_new_tokens)->capture_default_str();
+  command->add_option("--temperature", generate.temperature, "0: greedy")->capture_default_str();
+  command->add_option("--top-p", generate.top_p)->capture_default_str();
+  command->add_option("--seed", generate.seed)->capture_default_str();
+  command->callback([&] { run_generate(common, generate); });
+
+  EvalFlags eval;
+  command = app.add_subcommand("eval", "score a model on a task");
+  common.dtype = "float32";
+  add_common(*command, common);
+  command->add_option("--task", eval.task, "sample (exact match) or perplexity")
+      ->capture_default_str();
+  command->add_option("--data", eval.data, "rows to score (JSONL)")->required();
+  command->add_option("--shots", eval.shots_data, "rows for --num-fewshot");
+  command->add_option("--num-fewshot", eval.num_fewshot)->capture_default_str();
+  command->add_option("--limit", eval.limit, "rows; 0: all")->capture_default_str();
+  command->add_option("--chat-template", eval.chat_template)->capture_default_str();
+  command->add_option("--batch-size", eval.batch_size)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--output", eval.output, "also write the result to this file");
+  command->add_flag("--json", eval.json, "print one JSON object");
+  command->callback([&] { run_eval(common, eval); });
+
+  std::string input_ids, output, path, format = "peft";
+  command = app.add_subcommand("logits", "logits of given token ids, for parity checks");
+  add_common(*command, common);
+  command->add_option("--input-ids", input_ids, "{\"input_ids\": [[...]]}")->required();
+  command->add_option("--output", output, "safetensors file")->required();
+  command->callback([&] { run_logits(common, input_ids, output); });
+
+  bool decode = false, special = false;
+  command = app.add_subcommand("tokenize", "one line in, one JSON array of ids out");
+  command->add_option("model", path)->required();
+  command->add_flag("--decode", decode, "the other way round");
+  command->add_flag("--special", special, "add (or keep) special tokens");
+  command->callback([&] { run_tokenize(path, decode, special); });
+
+  command = app.add_subcommand("inspect", "what a model, adapter or safetensors file holds");
+  command->add_option("path", path)->required();
+  command->callback([&] { run_inspect(path); });
+
+  command = app.add_subcommand("export", "write an adapter for other tools");
+  command->add_option("from", path, "run or adapter directory")->required();
+  command->add_option("--format", format, "peft")->capture_default_str();
+  command->add_option("--output", output, "new directory")->required();
+  command->callback([&] { run_export(path, format, output); });
+
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  } catch (const Interrupted& e) {
+    return e.exit_code;
+  } catch (const UsageError& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return 2;
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory; lower the batch size or max_length\n");
+  } catch (const c10::Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+  }
+  return 1;
+}
