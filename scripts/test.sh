@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Set-up and all tests. usage: test.sh [--parity]        --parity: also the checks against the live Python packages
+set -euo pipefail
+cd "$(dirname "$0")/.."
+./scripts/setup.sh
+passed=0 failed=0
+
+status=0
+ctest --test-dir build --output-on-failure -j2 | tee build/ctest.log || status=$?
+total=$(sed -n 's/.*tests failed out of \([0-9]*\)$/\1/p' build/ctest.log)
+bad=$(sed -n 's/.* \([0-9]*\) tests failed out of.*/\1/p' build/ctest.log)
+[ -n "$total" ] || { echo "ctest ran no test" >&2; exit 1; }
+passed=$((total - bad)) failed=$bad
+
+check() {  # a parity script
+  echo "parity: $1"
+  if .venv-peers/bin/python "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+if [ "${1:-}" = --parity ]; then
+  if [ ! -f .venv-peers/ready ]; then
+    echo "installing the Python peers in .venv-peers"
+    [ -x .venv-peers/bin/python ] || python3 -m venv .venv-peers
+    .venv-peers/bin/pip install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 gguf numpy jinja2 2>&1 | grep -v WARNING || true
+    touch .venv-peers/ready
+  fi
+  [ -f .cache/smollm2/config.json ] || .venv-peers/bin/python tests/e2e/make_smollm2_dir.py .cache/smollm2
+  check tests/e2e/parity_logits.py build/tptt .cache/smollm2
+  check tests/e2e/parity_peft.py build/tptt .cache/smollm2
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$status" -eq 0 ]
