@@ -209,9 +209,10 @@ void run_inspect(const std::string& path) {
   if (fs::path(path).extension() == ".safetensors")
     return print_tensors(read_safetensors_header(ReadFile(path)).tensors);
   const ModelFiles files = find_model(path);
-  print_model(read_model_config(files));
+  const ModelConfig config = read_model_config(files);
   std::vector<TensorInfo> tensors;
   for (const auto& [name, entry] : index_weights(files).entries) tensors.push_back(entry.info);
+  print_model(config);
   print_tensors(tensors);
 }
 

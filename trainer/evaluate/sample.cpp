@@ -12,7 +12,7 @@
 namespace tptt {
 namespace {
 
-constexpr int64_t kAnswerTokens = 96;
+constexpr int64_t kAnswerTokens = 48;
 
 std::string stripped(const std::string& text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");

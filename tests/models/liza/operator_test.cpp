@@ -4,7 +4,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/cat.h>
-
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 
@@ -28,7 +27,8 @@ Problem make_problem(int64_t length, bool gated, at::ScalarType type) {
   p.in.k = (k / k.norm(2, {-1}, true)).detach().requires_grad_(true);
   p.in.v = at::randn({S, G, length, D}, options).requires_grad_(true);
   p.in.beta = at::rand({S, G, length, D}, options).requires_grad_(true);
-  if (gated) p.in.log_alpha = (at::rand({S, G, length}, options) * -0.1).detach().requires_grad_(true);
+  if (gated)
+    p.in.log_alpha = (at::rand({S, G, length}, options) * -0.1).detach().requires_grad_(true);
   p.state = at::randn({S, G, D, D}, options).requires_grad_(true);
   p.weight = at::randn({S, H, length, D}, options);
   return p;
@@ -68,8 +68,10 @@ TEST_CASE("chunked delta rule equals the recurrence, forward and all gradients")
   const Problem exact = make_problem(length, gated, at::kDouble);
   const auto expected = results(exact, recurrent_delta_rule(exact.in, exact.state));
   for (const int64_t chunk : {16, 64})
-    CHECK(worst_relative(results(exact, chunk_delta_rule(exact.in, exact.state, chunk, true)), expected) < 1e-10);
+    CHECK(worst_relative(results(exact, chunk_delta_rule(exact.in, exact.state, chunk, true)),
+                         expected) < 1e-10);
   const Problem single = make_problem(length, gated, at::kFloat);
   const auto slow = results(single, recurrent_delta_rule(single.in, single.state));
-  CHECK(worst_relative(results(single, chunk_delta_rule(single.in, single.state, 64, true)), slow) < 1e-5);
+  CHECK(worst_relative(results(single, chunk_delta_rule(single.in, single.state, 64, true)), slow) <
+        1e-5);
 }
