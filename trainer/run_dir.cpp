@@ -99,6 +99,9 @@ RunDir::RunDir(Config& config, const std::string& resume) : path_(config.trainin
                      "' holds other files; choose an empty or new directory");
   lock_ = lock_dir(path_);
   try {
+    if (!is_run && resume != "auto" && resume != "never")
+      throw UsageError("--resume '" + resume + "': output_dir '" + path_ +
+                       "' holds no run; name the run's own output_dir");
     if (!is_run) return;
     if (resume == "never")
       throw UsageError("output_dir '" + path_ +
@@ -128,7 +131,8 @@ void write_checkpoint(const std::string& run_path, int64_t step, int64_t limit,
   char name[32];
   std::snprintf(name, sizeof name, "step-%06ld", long(step));
   const fs::path root = fs::path(run_path) / "checkpoints";
-  if (fs::exists(root / name)) return;  // a resumed run has come by here before
+  std::string why;
+  if (verify_checkpoint((root / name).string(), &why)) return;  // a resumed run has been here
   const fs::path temporary =
       root / (".tmp-" + std::to_string(step) + "-" + std::to_string(getpid()));
   fs::create_directories(temporary);
@@ -138,6 +142,8 @@ void write_checkpoint(const std::string& run_path, int64_t step, int64_t limit,
     manifest["files"][entry.path().filename().string()] = {
         {"size", fs::file_size(entry.path())}, {"fnv1a64", file_hash(entry.path().string())}};
   write_file_atomic((temporary / "manifest.json").string(), manifest.dump(2) + "\n");
+  sync_directory(temporary.string());
+  if (fs::exists(root / name)) fs::remove_all(root / name);  // damaged: resume passed it over
   fs::rename(temporary, root / name);
   sync_directory(root.string());
   const auto all = checkpoints(run_path);
