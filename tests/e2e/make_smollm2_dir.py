@@ -8,14 +8,15 @@ import pathlib
 import sys
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 out = pathlib.Path(sys.argv[1])
 cache = os.environ.get("TPTT_MODELS_DIR") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "tptt")
 gguf = dict(gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
-model = AutoModelForCausalLM.from_pretrained(cache, dtype=torch.float32, **gguf)
-if hasattr(model.config, "quantization_config"):
-    del model.config.quantization_config
+source = AutoModelForCausalLM.from_pretrained(cache, dtype=torch.float32, **gguf)
+settings = {key: value for key, value in source.config.to_dict().items() if key != "quantization_config"}
+model = LlamaForCausalLM(LlamaConfig(**settings))  # the dequantised weights in a model that can be saved
+model.load_state_dict(source.state_dict())
 model.save_pretrained(out)
 AutoTokenizer.from_pretrained(cache, **gguf).save_pretrained(out)
 # Transformers' conversion drops smollm's per-digit split, which the original tokenizer.json has.
