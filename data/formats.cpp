@@ -3,11 +3,34 @@
 #include "models/formats/error.h"
 
 namespace tptt {
+namespace {
+
+std::string known_formats() {
+  std::string known;
+  for (const RowFormat& format : row_formats()) {
+    if (!known.empty()) known += ", ";
+    known += std::string(format.name) + " (key '" + format.key + "')";
+  }
+  return known;
+}
+
+std::string keys_of(const Json& row) {
+  std::string keys;
+  for (const auto& item : row.items()) {
+    if (!keys.empty()) keys += ", ";
+    if (keys.size() > 120) return keys + "...";
+    keys += json_quoted(item.key());
+  }
+  return keys.empty() ? "none" : keys;
+}
+
+}  // namespace
 
 const std::vector<RowFormat>& row_formats() {
+  // "messages" is first: published chat sets often repeat the first question under "prompt".
   static const std::vector<RowFormat> table = {
-      {"alpaca", "instruction", read_alpaca_row},
       {"messages", "messages", read_messages_row},
+      {"alpaca", "instruction", read_alpaca_row},
       {"prompt-completion", "prompt", read_prompt_completion_row},
   };
   return table;
@@ -15,14 +38,23 @@ const std::vector<RowFormat>& row_formats() {
 
 const RowFormat& find_row_format(const std::string& name, const Json& first_row,
                                  const std::string& where) {
-  std::string known;
-  for (const RowFormat& format : row_formats()) {
-    if (name == format.name) return format;
-    if (name == "auto" && first_row.is_object() && first_row.contains(format.key)) return format;
-    known += (known.empty() ? "" : ", ") + std::string(format.name) + " (key '" + format.key + "')";
-  }
-  if (name == "auto") throw Error(where + ": no known dataset format; expected one of: " + known);
-  throw UsageError("dataset format '" + name + "' is not known; expected auto or one of: " + known);
+  for (const RowFormat& format : row_formats())
+    if (name == "auto" ? first_row.contains(format.key) : name == format.name) return format;
+  if (name == "auto")
+    throw Error(where + ": no known dataset format; expected one of " + known_formats() +
+                ", got keys " + keys_of(first_row));
+  throw UsageError("dataset format '" + name + "' is not known; expected auto or one of " +
+                   known_formats());
+}
+
+std::string json_quoted(const std::string& text) {
+  return Json(text.substr(0, 40)).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string required_text(const Json& row, const std::string& key, const std::string& where) {
+  std::string text = json_string(row, key, where);
+  if (text.empty()) throw Error(where + ": key '" + key + "' is empty; expected text");
+  return text;
 }
 
 }  // namespace tptt

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,21 +8,29 @@
 
 namespace tptt {
 
-/// One dataset format: a table line in formats.cpp and a file of its own.
+/// One dataset format: a line in formats.cpp's table and a file of its own.
 struct RowFormat {
   const char* name;
-  const char* key;  // a row that has it is taken for this format by "auto"
+  const char* key;  // a first row with this key is of this format when the format is "auto"
   Row (*read)(const Json& row, const std::string& where);
 };
 
 const std::vector<RowFormat>& row_formats();
 
-/// The format of this name, or for "auto" the one that `first_row` fits. Throws UsageError / Error.
+/// The format of this name, or for "auto" the first one whose key `first_row` has. Throws
+/// UsageError for an unknown name, Error for a row that fits none.
 const RowFormat& find_row_format(const std::string& name, const Json& first_row,
                                  const std::string& where);
 
+/// Each reads one JSON object; Error names `where`, the field and what was expected.
 Row read_alpaca_row(const Json& row, const std::string& where);
 Row read_messages_row(const Json& row, const std::string& where);
 Row read_prompt_completion_row(const Json& row, const std::string& where);
+
+/// The text of `key`, which must not be empty.
+std::string required_text(const Json& row, const std::string& key, const std::string& where);
+
+/// The start of a text from outside as a JSON string, so that an error stays one line.
+std::string json_quoted(const std::string& text);
 
 }  // namespace tptt

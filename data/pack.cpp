@@ -3,32 +3,32 @@
 #include <numeric>
 
 #include "data/dataset.h"
+#include "models/formats/error.h"
 
 namespace tptt {
 
 std::vector<std::vector<int64_t>> pack_best_fit(const std::vector<Example>& examples,
                                                 int64_t max_length) {
+  const auto length = [&](int64_t i) { return int64_t(examples[i].ids.size()); };
   std::vector<int64_t> order(examples.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return examples[a].ids.size() > examples[b].ids.size();
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return length(a) > length(b); });
   std::vector<std::vector<int64_t>> packs;
-  std::multimap<int64_t, size_t> room;  // tokens left -> pack
+  std::multimap<int64_t, size_t> room;  // tokens left -> pack; equal ones stay in order
   for (const int64_t index : order) {
-    const int64_t length = int64_t(examples[index].ids.size());
-    const auto fit = room.lower_bound(length);
-    size_t pack = packs.size();
-    int64_t left = max_length;
+    if (length(index) > max_length)
+      throw Error("example " + std::to_string(index) + " has " + std::to_string(length(index)) +
+                  " tokens, expected at most the pack length " + std::to_string(max_length));
+    auto fit = room.lower_bound(length(index));
     if (fit == room.end()) {
+      fit = room.emplace(max_length, packs.size());
       packs.emplace_back();
-    } else {
-      left = fit->first;
-      pack = fit->second;
-      room.erase(fit);
     }
+    const auto [left, pack] = *fit;
+    room.erase(fit);
     packs[pack].push_back(index);
-    room.emplace(left - length, pack);
+    room.emplace(left - length(index), pack);
   }
   return packs;
 }

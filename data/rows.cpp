@@ -1,70 +1,106 @@
 #include <functional>
 
 #include "data/formats.h"
-#include "data/utf8.h"
+#include "data/line_reader.h"
 #include "models/formats/error.h"
-#include "models/formats/tensor_file.h"
 
 namespace tptt {
 namespace {
 
-constexpr uint64_t kMaxFile = 8ull << 30;
+constexpr std::string_view kBlank = " \t\r\n";
 
-std::string read_text(const std::string& path) {
-  const ReadFile file(path);
-  if (file.size() > kMaxFile)
-    throw Error(path + ": larger than 8 GiB; split it into several files");
-  std::string text(file.size(), '\0');
-  file.read(0, text.data(), text.size());
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  return text;
-}
+using TakeRow = std::function<bool(const std::string& text, const std::string& where)>;
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
-}
+/// Cuts a JSON array into its elements without holding it whole, so that each row is named by its
+/// own line. What an element is worth is for the JSON parser to say.
+class ArraySplitter {
+ public:
+  explicit ArraySplitter(const TakeRow& take) : take_(take) {}
 
-using TakeRow = std::function<bool(const Json& row, const std::string& where)>;  // false: enough
-
-void each_array_item(const std::string& text, const std::string& path, const TakeRow& take) {
-  const Json json = parse_json(text, path);
-  size_t index = 0;
-  for (const Json& row : json)
-    if (!take(row, path + ": row " + std::to_string(++index))) return;
-}
-
-void each_line(const std::string& text, const std::string& path, const TakeRow& take) {
-  size_t begin = 0, line_number = 0;
-  while (begin < text.size()) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string::npos) end = text.size();
-    const std::string_view line(text.data() + begin, end - begin);
-    const std::string where = path + ":" + std::to_string(++line_number);
-    begin = end + 1;
-    if (is_blank(line)) continue;
-    if (valid_utf8_prefix(line) != line.size()) throw Error(where + ": no valid UTF-8");
-    if (!take(parse_json(line, where), where)) return;
+  /// Takes the next line; false when `take` has enough.
+  bool push(const std::string& line, const std::string& where) {
+    for (const char c : line)
+      if (!push(c, where)) return false;
+    if (!element_.empty()) element_ += '\n';
+    return true;
   }
+
+  void finish(const std::string& where) const {
+    if (!closed_) throw Error(where + ": the JSON array is not closed; expected ']' at its end");
+  }
+
+ private:
+  bool push(char c, const std::string& where) {
+    const bool blank = kBlank.find(c) != std::string_view::npos;
+    if (element_.empty() && blank) return true;
+    if (closed_) throw Error(where + ": text after the JSON array; expected its ']' at the end");
+    if (!opened_) return opened_ = true;  // read_rows saw the '['
+    if (!in_string_ && depth_ == 0 && (c == ',' || c == ']')) return end_element(c, where);
+    if (element_.empty()) element_where_ = where;
+    element_ += c;
+    if (element_.size() > LineReader::kMaxLine)
+      throw Error(element_where_ + ": row is longer than " +
+                  std::to_string(LineReader::kMaxLine >> 20) + " MiB; is a bracket not closed?");
+    if (in_string_) {
+      in_string_ = escaped_ || c != '"';
+      escaped_ = !escaped_ && c == '\\';
+    } else if (c == '"') {
+      in_string_ = true;
+    } else if (c == '{' || c == '[') {
+      ++depth_;
+    } else if ((c == '}' || c == ']') && --depth_ < 0) {
+      throw Error(where + ": no valid JSON: '}' without its '{'");
+    }
+    return true;
+  }
+
+  bool end_element(char c, const std::string& where) {
+    closed_ = c == ']';
+    if (element_.empty()) {
+      if (closed_ && num_elements_ == 0) return true;
+      throw Error(where + ": expected a JSON object before '" + std::string(1, c) + "'");
+    }
+    ++num_elements_;
+    const bool more = take_(element_, element_where_);
+    element_.clear();
+    return more;
+  }
+
+  const TakeRow& take_;
+  std::string element_, element_where_;
+  int64_t depth_ = 0, num_elements_ = 0;
+  bool opened_ = false, closed_ = false, in_string_ = false, escaped_ = false;
+};
+
+void each_row(const std::string& path, const TakeRow& take) {
+  LineReader reader(path);
+  ArraySplitter array(take);
+  std::string line, last;
+  bool any = false, is_array = false;
+  while (reader.next(line)) {
+    last = reader.where();
+    const size_t first = line.find_first_not_of(kBlank);
+    if (first == std::string::npos && !is_array) continue;
+    if (!any) is_array = line[first] == '[';
+    any = true;
+    if (!(is_array ? array.push(line, last) : take(line, last))) return;
+  }
+  if (is_array) array.finish(last);
 }
 
 }  // namespace
 
 std::vector<Row> read_rows(const std::string& path, const std::string& format, int64_t limit) {
-  const std::string text = read_text(path);
   const RowFormat* chosen = nullptr;
+  if (format != "auto") chosen = &find_row_format(format, Json::object(), path);
   std::vector<Row> rows;
-  const TakeRow take = [&](const Json& row, const std::string& where) {
+  each_row(path, [&](const std::string& text, const std::string& where) {
+    const Json row = parse_json(text, where);
     if (!row.is_object()) throw Error(where + ": expected a JSON object, got " + row.type_name());
     if (!chosen) chosen = &find_row_format(format, row, where);
     rows.push_back(chosen->read(row, where));
     return limit <= 0 || int64_t(rows.size()) < limit;
-  };
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string::npos && text[first] == '[') {
-    each_array_item(text, path, take);
-  } else {
-    each_line(text, path, take);
-  }
+  });
   if (rows.empty()) throw Error(path + ": the dataset is empty; expected at least one row");
   return rows;
 }

@@ -6,24 +6,49 @@
 namespace tptt {
 namespace {
 
-Example encode_row(const Row& row, const Tokenizer& tokenizer, int32_t eos_token_id,
-                   const TokenizeOptions& options) {
-  Example example;
-  if (row.messages.empty()) {
-    const std::vector<TextPiece> pieces{{row.prompt, false}, {row.completion, true}};
-    MaskedIds masked = encode_pieces(tokenizer, pieces);
-    example = {std::move(masked.ids), std::move(masked.train)};
+// What the tokenizer's post-processor puts before a text (BOS, or nothing).
+TokenIds leading_special_tokens(const Tokenizer& tokenizer) {
+  const TokenIds plain = tokenizer.encode("a"), full = tokenizer.encode("a", true);
+  return {full.begin(), std::search(full.begin(), full.end(), plain.begin(), plain.end())};
+}
+
+Example encode_row(const Row& row, const Tokenizer& tokenizer, const TokenIds& leading,
+                   int32_t eos_token_id, const TokenizeOptions& options) {
+  const bool chat = !row.messages.empty();
+  const std::vector<TextPiece> pieces =
+      chat ? render_chat(options.chat_template, row.messages)
+           : std::vector<TextPiece>{{row.prompt, false}, {row.completion, true}};
+  MaskedIds masked = encode_pieces(tokenizer, pieces);
+  Example example{std::move(masked.ids), std::move(masked.train)};
+  if (!chat && (example.ids.empty() || example.ids.back() != eos_token_id)) {
+    if (eos_token_id < 0)
+      throw Error(row.where +
+                  ": a prompt-completion row ends with the model's EOS token, and the " +
+                  "model names none; expected eos_token_id in its config");
     example.ids.push_back(eos_token_id);
     example.train.push_back(true);
-    const TokenIds first = tokenizer.encode("", true);  // BOS, where the tokenizer adds one
-    example.ids.insert(example.ids.begin(), first.begin(), first.end());
-    example.train.insert(example.train.begin(), first.size(), false);
-  } else {
-    MaskedIds masked = encode_pieces(tokenizer, render_chat(options.chat_template, row.messages));
-    example = {std::move(masked.ids), std::move(masked.train)};
+  }
+  // A chat template may write BOS itself.
+  const bool has_leading = leading.size() <= example.ids.size() &&
+                           std::equal(leading.begin(), leading.end(), example.ids.begin());
+  if (!has_leading) {
+    example.ids.insert(example.ids.begin(), leading.begin(), leading.end());
+    example.train.insert(example.train.begin(), leading.size(), false);
   }
   if (!options.completion_only_loss) example.train.assign(example.ids.size(), true);
+  // Nothing predicts the first token: in a pack, what stands before it is another row.
+  if (!example.train.empty()) example.train[0] = false;
   return example;
+}
+
+[[noreturn]] void nothing_left(const std::vector<Row>& rows, int64_t num_too_long,
+                               const TokenizeOptions& options) {
+  if (rows.empty()) throw Error("the dataset is empty; expected at least one row");
+  throw Error(
+      rows.front().where + ": none of the " + std::to_string(rows.size()) +
+      " rows from here on can be trained on: " + std::to_string(num_too_long) +
+      " are longer than data.max_length " + std::to_string(options.max_length) +
+      ", the others have no answer within it; raise data.max_length or shorten the prompts");
 }
 
 }  // namespace
@@ -34,32 +59,31 @@ int64_t Example::num_target_tokens() const {
 
 TokenizedRows tokenize_rows(const std::vector<Row>& rows, const Tokenizer& tokenizer,
                             int32_t eos_token_id, const TokenizeOptions& options) {
+  const TokenIds leading = leading_special_tokens(tokenizer);
   TokenizedRows out;
-  const size_t limit = size_t(options.max_length);
+  int64_t num_too_long = 0;
   for (const Row& row : rows) {
-    Example example = encode_row(row, tokenizer, eos_token_id, options);
-    if (example.ids.size() > limit) {
+    Example example = encode_row(row, tokenizer, leading, eos_token_id, options);
+    const int64_t length = int64_t(example.ids.size());
+    if (length > options.max_length) {
       if (options.excess_length_strategy == "raise")
-        throw Error(row.where + ": " + std::to_string(example.ids.size()) +
-                    " tokens, more than data.max_length " + std::to_string(limit));
-      if (options.excess_length_strategy == "drop") {
-        ++out.num_dropped;
-        continue;
-      }
-      ++out.num_truncated;
-      example.ids.resize(limit);
-      example.train.resize(limit);
+        throw Error(row.where + ": row has " + std::to_string(length) +
+                    " tokens, expected at most data.max_length " +
+                    std::to_string(options.max_length) +
+                    "; raise it or set data.excess_length_strategy to truncate or drop");
+      ++num_too_long;
+      const bool drop = options.excess_length_strategy == "drop";
+      example.ids.resize(drop ? 0 : options.max_length);
+      example.train.resize(example.ids.size());
     }
     if (example.num_target_tokens() == 0) {
       ++out.num_dropped;
-      continue;
+    } else {
+      out.num_truncated += length > options.max_length;
+      out.examples.push_back(std::move(example));
     }
-    out.examples.push_back(std::move(example));
   }
-  if (out.examples.empty())
-    throw Error((rows.empty() ? std::string("dataset") : rows.front().where) +
-                ": no row has a target token within data.max_length " + std::to_string(limit) +
-                "; raise max_length or shorten the prompts");
+  if (out.examples.empty()) nothing_left(rows, num_too_long, options);
   return out;
 }
 

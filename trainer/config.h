@@ -78,7 +78,8 @@ std::string to_yaml(const Config& config);
 std::string config_reference();
 
 /// Dotted names of keys whose values differ and that a resumed run may not change (all but
-/// max_steps, num_train_epochs and the logging, save and eval cadence).
+/// output_dir, max_steps, num_train_epochs and the logging, save and eval cadence). An `auto` in
+/// `now` fits whatever the earlier run resolved it to.
 std::vector<std::string> resume_conflicts(const Config& before, const Config& now);
 
 /// liza_config.json: the `liza:` section under the same keys. Missing keys take defaults, unknown

@@ -3,25 +3,49 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <memory>
+
 namespace tptt {
 namespace {
 
+constexpr const char* kPattern = "%^%l%$: %v";
+
 spdlog::logger& logger() {
-  static const auto instance = [] {
-    auto made = spdlog::stderr_color_mt("tptt");
-    made->set_pattern("%H:%M:%S %^%l%$ %v");
+  static const std::shared_ptr<spdlog::logger> instance = [] {
+    auto made = std::make_shared<spdlog::logger>(
+        "tptt", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    made->set_pattern(kPattern);
+    made->flush_on(spdlog::level::trace);
     return made;
   }();
   return *instance;
 }
 
+spdlog::string_view_t view(std::string_view line) {
+  return {line.data(), line.size()};
+}
+
 }  // namespace
 
-void log_info(std::string_view text) {
-  logger().info("{}", text);
+void log_info(std::string_view line) {
+  logger().info(view(line));
 }
-void log_warning(std::string_view text) {
-  logger().warn("{}", text);
+void log_warning(std::string_view line) {
+  logger().warn(view(line));
+}
+void log_error(std::string_view line) {
+  logger().error(view(line));
+}
+void log_debug(std::string_view line) {
+  logger().debug(view(line));
+}
+
+void set_log_verbose(bool verbose) {
+  logger().set_level(verbose ? spdlog::level::debug : spdlog::level::info);
+}
+
+void set_log_clears_line(bool clears) {
+  logger().set_pattern(clears ? std::string("\r\x1b[K") + kPattern : kPattern);
 }
 
 }  // namespace tptt

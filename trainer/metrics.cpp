@@ -1,30 +1,62 @@
 #include "trainer/metrics.h"
 
-#include <filesystem>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
 
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
+#include "models/formats/json.h"
 
 namespace tptt {
 
-Metrics::Metrics(const std::string& path, int64_t resumed_step) : path_(path) {
-  std::string kept;
-  if (std::filesystem::exists(path)) {
-    std::ifstream in(path);
-    for (std::string line; std::getline(in, line);) {
-      const Json row = Json::parse(line, nullptr, false);  // a crash may leave half a line
-      if (!row.is_discarded() && row.contains("step") && row["step"].is_number_integer() &&
-          row["step"].get<int64_t>() <= resumed_step)
-        kept += line + "\n";
-    }
-  }
-  write_file_atomic(path, kept);
-  out_.open(path, std::ios::app);
+namespace fs = std::filesystem;
+
+std::string to_json_line(const MetricsRow& row) {
+  nlohmann::ordered_json json = {{"step", row.step}, {"epoch", row.epoch}};
+  const auto put = [&json](const char* name, const auto& value) {
+    if (value) json[name] = *value;
+  };
+  put("loss", row.loss);
+  put("learning_rate", row.learning_rate);
+  put("mag_weight", row.mag_weight);
+  put("grad_norm", row.grad_norm);
+  put("target_tokens", row.target_tokens);
+  put("tokens_per_second", row.tokens_per_second);
+  put("step_seconds", row.step_seconds);
+  put("peak_rss_gb", row.peak_rss_gb);
+  put("eval_loss", row.eval_loss);
+  return json.dump();
 }
 
-void Metrics::write(const Json& row) {
-  out_ << row.dump() << std::endl;
-  if (!out_) throw Error(path_ + ": cannot write; is the disk full?");
+void truncate_metrics(const fs::path& path, int64_t step) {
+  if (!fs::exists(path)) return;
+  std::ifstream file(path);
+  if (!file) throw Error(path.string() + ": cannot be opened for reading");
+  std::string kept;
+  int64_t number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (file.eof()) break;  // no newline: cut off in the middle
+    const std::string where = path.string() + ":" + std::to_string(number);
+    if (json_int(parse_json(line, where), "step", where) <= step) kept += line + "\n";
+  }
+  file.close();
+  write_file_atomic(path.string(), kept);
+}
+
+void append_metrics(const fs::path& path, const MetricsRow& row) {
+  const std::string line = to_json_line(row) + "\n";
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const bool whole =
+      fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  const std::string why = std::strerror(errno);
+  if (fd >= 0) ::close(fd);
+  if (!whole) throw Error(path.string() + ": cannot be appended to: " + why);
 }
 
 }  // namespace tptt

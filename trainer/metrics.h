@@ -1,22 +1,35 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
+#include <filesystem>
+#include <optional>
 #include <string>
-
-#include "models/formats/json.h"
 
 namespace tptt {
 
-/// metrics.jsonl: one object a logged step. On resume, rows after the resumed step are dropped.
-class Metrics {
- public:
-  Metrics(const std::string& path, int64_t resumed_step);
-  void write(const Json& row);
-
- private:
-  std::string path_;
-  std::ofstream out_;
+/// One row of metrics.jsonl; what is not set is left out of the line.
+struct MetricsRow {
+  int64_t step = 0;
+  double epoch = 0;
+  std::optional<double> loss = {};
+  std::optional<double> learning_rate = {};
+  std::optional<double> mag_weight = {};  // mean over layers and heads
+  std::optional<double> grad_norm = {};
+  std::optional<int64_t> target_tokens = {};
+  std::optional<double> tokens_per_second = {};
+  std::optional<double> step_seconds = {};
+  std::optional<double> peak_rss_gb = {};
+  std::optional<double> eval_loss = {};
 };
+
+/// The row as one line of JSON, without the newline; numbers that are not finite become null.
+std::string to_json_line(const MetricsRow& row);
+
+/// Drops the rows after `step` and a last line that a crash cut off. A missing file stays missing.
+/// Throws Error.
+void truncate_metrics(const std::filesystem::path& path, int64_t step);
+
+/// Appends the row in a single write. Throws Error.
+void append_metrics(const std::filesystem::path& path, const MetricsRow& row);
 
 }  // namespace tptt

@@ -3,33 +3,80 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
-namespace tptt {
+#include "trainer/log.h"
 
-std::string progress_line(const StepReport& r) {
-  char text[160];
-  int n = std::snprintf(text, sizeof text, "step %ld/%ld loss %.4f lr %.2e", long(r.step),
-                        long(r.total), r.loss, r.learning_rate);
-  if (r.mag_weight >= 0)
-    n += std::snprintf(text + n, sizeof text - size_t(n), " mu %.3f", r.mag_weight);
-  const long left = long(r.seconds_left + 0.5);
-  std::snprintf(text + n, sizeof text - size_t(n), " %.0f tok/s ETA %ld:%02ld", r.tokens_per_second,
-                left / 60, left % 60);
+namespace tptt {
+namespace {
+
+// One less than 80: a full last column wraps on some terminals.
+constexpr size_t kColumns = 79;
+constexpr size_t kMaxBar = 20;
+
+std::string clock(double seconds) {
+  constexpr double kLongest = 99 * 3600.0;
+  if (!(seconds < kLongest)) return ">99h";
+  const auto whole = static_cast<long long>(std::llround(seconds));
+  char text[32];
+  if (whole >= 3600) {
+    std::snprintf(text, sizeof(text), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
+                  whole % 60);
+  } else {
+    std::snprintf(text, sizeof(text), "%lld:%02lld", whole / 60, whole % 60);
+  }
   return text;
 }
 
-void show_progress(const StepReport& r) {
-  const std::string line = progress_line(r);
-  if (!isatty(STDERR_FILENO)) {
-    std::fprintf(stderr, "%s\n", line.c_str());
-    return;
-  }
-  const int room = std::max(0, 79 - int(line.size()) - 3);
-  const int full = int(double(room) * double(r.step) / double(std::max<int64_t>(1, r.total)));
-  std::fprintf(stderr, "\r%s [%s%s]%s", line.c_str(), std::string(size_t(full), '=').c_str(),
-               std::string(size_t(room - full), ' ').c_str(), r.step == r.total ? "\n" : "");
-  std::fflush(stderr);
+std::string number(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), format, value);
+  return text;
+}
+
+}  // namespace
+
+std::string progress_text(int64_t total_steps, const MetricsRow& row, double eta_seconds) {
+  std::string text = "step " + std::to_string(row.step) + "/" + std::to_string(total_steps);
+  if (row.loss) text += number(" loss %.4g", *row.loss);
+  if (row.eval_loss) text += number(" eval_loss %.4g", *row.eval_loss);
+  if (row.learning_rate) text += number(" lr %.1e", *row.learning_rate);
+  if (row.mag_weight) text += number(" mu %.3f", *row.mag_weight);
+  if (row.tokens_per_second) text += number(" %.0f tok/s", *row.tokens_per_second);
+  if (eta_seconds >= 0) text += " eta " + clock(eta_seconds);
+  return text;
+}
+
+std::string progress_bar(int64_t total_steps, const MetricsRow& row, double eta_seconds) {
+  const std::string text = progress_text(total_steps, row, eta_seconds).substr(0, kColumns);
+  constexpr size_t kAround = 3;  // brackets and a blank
+  constexpr size_t kMinBar = 4;
+  if (text.size() + kAround + kMinBar > kColumns) return text;
+  const size_t width = std::min(kMaxBar, kColumns - text.size() - kAround);
+  const double done =
+      static_cast<double>(row.step) / static_cast<double>(std::max<int64_t>(total_steps, 1));
+  const auto filled = static_cast<size_t>(std::clamp(done, 0.0, 1.0) * static_cast<double>(width));
+  return "[" + std::string(filled, '#') + std::string(width - filled, '.') + "] " + text;
+}
+
+Progress start_progress(int64_t total_steps) {
+  const Progress progress{total_steps, ::isatty(STDERR_FILENO) == 1};
+  if (progress.terminal) set_log_clears_line(true);
+  return progress;
+}
+
+void show_progress(const Progress& progress, const MetricsRow& row, double eta_seconds) {
+  const std::string line = progress.terminal
+                               ? "\r\x1b[K" + progress_bar(progress.total_steps, row, eta_seconds)
+                               : progress_text(progress.total_steps, row, eta_seconds) + "\n";
+  std::fputs(line.c_str(), stderr);
+}
+
+void end_progress(const Progress& progress) {
+  if (!progress.terminal) return;
+  std::fputs("\n", stderr);
+  set_log_clears_line(false);
 }
 
 }  // namespace tptt

@@ -3,19 +3,29 @@
 #include <cstdint>
 #include <string>
 
+#include "trainer/metrics.h"
+
 namespace tptt {
 
-struct StepReport {
-  int64_t step = 0, total = 0;
-  double loss = 0, learning_rate = 0;
-  double mag_weight = -1;  // negative: no memory
-  double tokens_per_second = 0, seconds_left = 0;
+/// Shows training's progress on stderr: one line redrawn on a terminal, plain lines elsewhere.
+struct Progress {
+  int64_t total_steps = 0;
+  bool terminal = false;
 };
 
-/// One line of at most 80 columns.
-std::string progress_line(const StepReport& report);
+/// Throws nothing; asks whether stderr is a terminal.
+Progress start_progress(int64_t total_steps);
 
-/// Shows a step on stderr: redrawn in place on a terminal, a line of its own elsewhere.
-void show_progress(const StepReport& report);
+/// Shows a logged step; `eta_seconds` below 0: not known yet.
+void show_progress(const Progress& progress, const MetricsRow& row, double eta_seconds);
+
+/// Leaves the bar's last state on a line of its own.
+void end_progress(const Progress& progress);
+
+/// "step 10/100 loss 2.310 lr 1.0e-03 mu 0.100 812 tok/s eta 1:02", what is not set left out.
+std::string progress_text(int64_t total_steps, const MetricsRow& row, double eta_seconds);
+
+/// The text with a bar before it, in at most 79 columns.
+std::string progress_bar(int64_t total_steps, const MetricsRow& row, double eta_seconds);
 
 }  // namespace tptt

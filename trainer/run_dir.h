@@ -1,43 +1,51 @@
 #pragma once
 
-#include <functional>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include "trainer/config.h"
 
 namespace tptt {
 
-/// A run's output directory, locked for as long as this lives.
-class RunDir {
- public:
-  /// Makes or reopens config.training.output_dir. `resume`: "auto" continues what is there when the
-  /// configuration is the same but for what may change, "never" wants a new directory, a path is a
-  /// checkpoint of this run. `auto` settings take what the earlier run resolved. Nothing is
-  /// overwritten. Throws UsageError that names the key or the other process.
-  RunDir(Config& config, const std::string& resume);
+/// An output directory, locked against a second run until this object goes.
+struct RunDir {
+  std::filesystem::path root;
+  /// The checkpoint to go on from; none: start at step 0.
+  std::optional<std::filesystem::path> resume_from;
+
+  std::filesystem::path config_yaml() const { return root / "config.yaml"; }
+  std::filesystem::path run_json() const { return root / "run.json"; }
+  std::filesystem::path metrics_jsonl() const { return root / "metrics.jsonl"; }
+  std::filesystem::path adapter() const { return root / "adapter"; }
+  std::filesystem::path checkpoints() const { return root / "checkpoints"; }
+  /// checkpoints/step-000100
+  std::filesystem::path checkpoint(int64_t step) const;
+  /// The step of resume_from, or 0.
+  int64_t resume_step() const;
+
+  explicit RunDir(std::filesystem::path root, int lock_fd);
   ~RunDir();
+  RunDir(RunDir&& other) noexcept;
   RunDir(const RunDir&) = delete;
   RunDir& operator=(const RunDir&) = delete;
 
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-  /// The checkpoint to continue from; empty: start at step 0.
-  const std::string& resume_from() const { return resume_from_; }
-  /// Writes config.yaml, once every `auto` is resolved.
-  void write_config(const Config& config) const;
-
  private:
-  std::string path_;
-  std::string resume_from_;
-  int lock_ = -1;
+  int lock_fd_;
 };
 
-/// Writes checkpoints/step-NNNNNN: `fill` puts files into a temporary directory; a manifest with
-/// their sizes and hashes is written last and the directory renamed into place. Older checkpoints
-/// beyond `limit` are then removed. Throws Error.
-void write_checkpoint(const std::string& run_path, int64_t step, int64_t limit,
-                      const std::function<void(const std::string& dir)>& fill);
+/// Opens training.output_dir: creates and locks it, finds the checkpoint to resume from and writes
+/// the resolved config.yaml. `resume` is "auto" (the newest complete checkpoint), "never" (the
+/// directory must hold no run) or the path of a checkpoint. Values `auto` in `config` become what
+/// the earlier run resolved them to. A directory that holds another run or foreign files is refused
+/// with UsageError before anything in it is changed; one that is in use, with Error naming the pid.
+RunDir open_run_dir(Config& config, const std::string& resume);
 
-/// Whether the directory's manifest is there and every file has its size and hash; else why not.
-bool verify_checkpoint(const std::string& dir, std::string* why);
+/// What open_run_dir would refuse, without touching the directory (for a dry run).
+void check_run_dir(Config& config, const std::string& resume);
+
+/// Rewrites config.yaml, once `auto` values are resolved.
+void write_run_config(const RunDir& run, const Config& config);
 
 }  // namespace tptt

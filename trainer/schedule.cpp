@@ -2,26 +2,35 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace tptt {
 
-int64_t warmup_count(double warmup_steps, int64_t total_steps) {
-  return int64_t(std::ceil(warmup_steps < 1 ? warmup_steps * double(total_steps) : warmup_steps));
+int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps) {
+  const double steps = training.warmup_steps >= 1
+                           ? training.warmup_steps
+                           : std::ceil(training.warmup_steps * static_cast<double>(total_steps));
+  return std::llround(std::min(steps, 1e18));
 }
 
-double lr_factor(const std::string& type, int64_t done, int64_t warmup, int64_t total) {
+double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t total_steps) {
+  const std::string& type = training.lr_scheduler_type;
   if (type == "constant") return 1;
-  if (done < warmup) return double(done) / double(std::max<int64_t>(1, warmup));
+  const int64_t warmup = num_warmup_steps(training, total_steps);
+  const auto ratio = [](int64_t part, int64_t whole) {
+    return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(whole, 1));
+  };
+  if (steps_done < warmup) return ratio(steps_done, warmup);
   if (type == "constant_with_warmup") return 1;
-  const double progress = double(done - warmup) / double(std::max<int64_t>(1, total - warmup));
-  if (type == "cosine") return std::max(0.0, 0.5 * (1 + std::cos(M_PI * progress)));
-  return std::max(0.0, 1 - progress);
+  if (type == "linear") return std::max(0.0, ratio(total_steps - steps_done, total_steps - warmup));
+  const double progress = ratio(steps_done - warmup, total_steps - warmup);
+  return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
 }
 
-double mag_schedule(const MagConfig& mag, int64_t done) {
+double mag_weight_at(const MagConfig& mag, int64_t steps_done) {
   if (mag.mode != "gradual") return mag.mag_weight;
-  const double part = std::min(1.0, double(done) / double(mag.transition_step));
-  return mag.initial_weight + (mag.final_weight - mag.initial_weight) * part;
+  const double ramp = static_cast<double>(steps_done) / static_cast<double>(mag.transition_step);
+  return mag.initial_weight + (mag.final_weight - mag.initial_weight) * std::min(ramp, 1.0);
 }
 
 }  // namespace tptt

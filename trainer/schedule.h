@@ -1,19 +1,21 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "models/liza/liza_config.h"
+#include "trainer/config.h"
 
 namespace tptt {
 
-/// Warm-up in steps: values below 1 are a fraction of all steps.
-int64_t warmup_count(double warmup_steps, int64_t total_steps);
+/// Steps of warm-up: training.warmup_steps itself, or rounded up from a fraction of all steps.
+int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps);
 
-/// Learning-rate factor of the update after `done` updates (Transformers' get_scheduler).
-double lr_factor(const std::string& type, int64_t done, int64_t warmup, int64_t total);
+/// Factor on learning_rate for the optimiser step after `steps_done` ones; the formulas of
+/// Transformers' get_scheduler for linear, cosine, constant and constant_with_warmup.
+double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t total_steps);
 
-/// Scheduled weight of the memory after `done` updates (constant, gradual; docs/liza.md).
-double mag_schedule(const MagConfig& mag, int64_t done);
+/// The memory's weight after `steps_done` optimiser steps (docs/liza.md); with mode learned, where
+/// the gates start.
+double mag_weight_at(const MagConfig& mag, int64_t steps_done);
 
 }  // namespace tptt

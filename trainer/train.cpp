@@ -11,11 +11,14 @@
 
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
+#include "models/formats/json.h"
 #include "models/lora.h"
 #include "models/registry.h"
 #include "trainer/adamw.h"
 #include "trainer/adapter.h"
+#include "trainer/checkpoint_dir.h"
 #include "trainer/evaluate/sample.h"
+#include "trainer/file_sum.h"
 #include "trainer/log.h"
 #include "trainer/loss.h"
 #include "trainer/metrics.h"
@@ -23,6 +26,7 @@
 #include "trainer/run_dir.h"
 #include "trainer/runtime.h"
 #include "trainer/schedule.h"
+#include "trainer/train_data.h"
 
 namespace tptt {
 namespace {
@@ -30,85 +34,14 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kMaxSkippedInARow = 5;
-constexpr int64_t kEvalTokens = 2048;
+constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kStateFile = "trainer.json";
 
 volatile std::sig_atomic_t caught_signal = 0;
 
 void on_signal(int signal) {
   if (caught_signal) std::_Exit(128 + signal);  // a second one leaves at once
   caught_signal = signal;
-}
-
-struct Dataset {
-  std::vector<Example> train, eval;
-  std::vector<std::vector<int64_t>> items;  // examples of each pack, or one each
-};
-
-std::vector<Example> load_examples(const std::vector<DataFile>& files, const Config& config,
-                                   const Tokenizer& tokenizer, int32_t eos, const char* what) {
-  std::vector<Row> rows;
-  for (const DataFile& file : files)
-    for (Row& row : read_rows(file.path, file.format, file.limit)) rows.push_back(std::move(row));
-  if (rows.empty()) return {};
-  TokenizeOptions options;
-  const bool chat =
-      std::any_of(rows.begin(), rows.end(), [](const Row& r) { return !r.messages.empty(); });
-  if (chat) options.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
-  options.max_length = config.data.max_length;
-  options.excess_length_strategy = config.data.excess_length_strategy;
-  options.completion_only_loss = config.data.completion_only_loss;
-  TokenizedRows tokenized = tokenize_rows(rows, tokenizer, eos, options);
-  log_info(std::string(what) + ": " + std::to_string(tokenized.examples.size()) + " examples, " +
-           std::to_string(tokenized.num_truncated) + " truncated, " +
-           std::to_string(tokenized.num_dropped) + " dropped");
-  return std::move(tokenized.examples);
-}
-
-Dataset load_dataset(const Config& config, const Tokenizer& tokenizer, const ModelConfig& model) {
-  if (model.eos_token_id.empty()) throw Error("the model's config names no eos_token_id");
-  const int32_t eos = int32_t(model.eos_token_id.front());
-  Dataset data;
-  data.train = load_examples(config.data.train, config, tokenizer, eos, "train");
-  data.eval = load_examples(config.data.eval, config, tokenizer, eos, "eval");
-  if (config.data.packing) {
-    data.items = pack_best_fit(data.train, config.data.max_length);
-    log_info("packed into " + std::to_string(data.items.size()) + " sequences of at most " +
-             std::to_string(config.data.max_length) + " tokens");
-  } else {
-    for (int64_t i = 0; i < int64_t(data.train.size()); ++i) data.items.push_back({i});
-  }
-  return data;
-}
-
-int64_t steps_per_epoch(const Config& config, const Dataset& data) {
-  const int64_t per_step =
-      config.training.per_device_train_batch_size * config.training.gradient_accumulation_steps;
-  return (int64_t(data.items.size()) + per_step - 1) / per_step;
-}
-
-int64_t total_steps(const Config& config, const Dataset& data) {
-  if (config.training.max_steps > 0) return config.training.max_steps;
-  return std::max<int64_t>(1, int64_t(std::ceil(config.training.num_train_epochs *
-                                                double(steps_per_epoch(config, data)))));
-}
-
-// The micro-batches of one optimiser step; they follow from the seed and the step alone.
-std::vector<Batch> step_batches(const Config& config, const Dataset& data, const CausalLM& model,
-                                int64_t step) {
-  const TrainingSection& t = config.training;
-  const int64_t per_epoch = steps_per_epoch(config, data), count = int64_t(data.items.size());
-  const auto order = epoch_order(count, uint64_t(t.seed), step / per_epoch, config.data.shuffle);
-  const int64_t size = t.per_device_train_batch_size;
-  const int64_t begin = step % per_epoch * size * t.gradient_accumulation_steps;
-  const int64_t end = std::min(count, begin + size * t.gradient_accumulation_steps);
-  std::vector<Batch> batches;
-  for (int64_t at = begin; at < end; at += size) {
-    std::vector<int64_t> examples;
-    for (int64_t i = at; i < std::min(end, at + size); ++i)
-      examples.insert(examples.end(), data.items[order[i]].begin(), data.items[order[i]].end());
-    batches.push_back(collate(data.train, examples, model.config.vocab_size, model.device()));
-  }
-  return batches;
 }
 
 struct StepResult {
@@ -147,21 +80,29 @@ double mean(const std::vector<double>& values) {
   return sum;
 }
 
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 class Run {
  public:
   Run(Config config, const TrainFlags& flags)
       : config_(std::move(config)), dry_run_(flags.dry_run) {
-    const ModelFiles files = find_model(config_.model.name_or_path);
-    if (!dry_run_) dir_ = std::make_unique<RunDir>(config_, flags.resume);
+    files_ = find_model(config_.model.name_or_path);
+    if (dry_run_) {
+      check_run_dir(config_, flags.resume);
+    } else {
+      dir_.emplace(open_run_dir(config_, flags.resume));
+    }
     set_threads(config_.training.num_threads);
     const at::Device device = resolve_device(config_.model.device);
     const at::ScalarType dtype = resolve_dtype(config_.model.dtype, device);
     config_.model.device = device.str();
     config_.model.dtype = to_string(dtype);
-    tokenizer_ = load_tokenizer(files);
-    data_ = load_dataset(config_, *tokenizer_, read_model_config(files));
+    tokenizer_ = load_tokenizer(files_);
+    data_ = load_training_data(config_, *tokenizer_, read_model_config(files_));
     total_ = total_steps(config_, data_);
-    model_ = load_causal_lm(files, dtype, device);
+    model_ = load_causal_lm(files_, dtype, device);
     add_adapter();
     const TrainingSection& t = config_.training;
     optimizer_ = std::make_unique<AdamW>(
@@ -171,30 +112,39 @@ class Run {
   }
 
   void execute() {
-    if (dry_run_) return report_plan();
-    std::filesystem::create_directories(dir_->file("checkpoints"));
-    dir_->write_config(config_);
+    if (dry_run_) return forecast();
+    write_run_config(*dir_, config_);
     restore();
+    truncate_metrics(dir_->metrics_jsonl(), dir_->resume_from ? step_ : -1);
     write_run_json();
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
-    Metrics metrics(dir_->file("metrics.jsonl"), step_);
-    if (step_ == 0 && !data_.eval.empty()) evaluate(metrics);
-    const auto start = Clock::now();
-    const int64_t first = step_;
-    while (step_ < total_) {
-      one_step(metrics, start, first);
-      const auto& t = config_.training;
-      const bool last = step_ == total_;
-      if (!data_.eval.empty() && (last || (t.eval_steps > 0 && step_ % t.eval_steps == 0)))
-        evaluate(metrics);
-      if (last || caught_signal || (t.save_steps > 0 && step_ % t.save_steps == 0)) save();
-      if (caught_signal) throw Interrupted{128 + int(caught_signal)};
-    }
-    finish(std::chrono::duration<double>(Clock::now() - start).count());
+    if (step_ == 0 && !data_.eval.empty()) evaluate();
+    loop();
+    finish();
   }
 
  private:
+  void loop() {
+    const TrainingSection& t = config_.training;
+    progress_ = start_progress(total_);
+    start_ = Clock::now();
+    first_step_ = step_;
+    while (step_ < total_) {
+      one_step();
+      const bool last = step_ == total_;
+      if (!data_.eval.empty() && (last || (t.eval_steps > 0 && step_ % t.eval_steps == 0)))
+        evaluate();
+      if (last || caught_signal || (t.save_steps > 0 && step_ % t.save_steps == 0)) save();
+      if (caught_signal) {
+        end_progress(progress_);
+        throw Interrupted{128 + int(caught_signal)};
+      }
+    }
+    end_progress(progress_);
+    train_seconds_ = seconds_since(start_);
+  }
+
   void add_adapter() {
     const std::string& from = config_.model.adapter_name_or_path;
     if (config_.liza) inject_liza(*model_, *config_.liza);
@@ -209,42 +159,45 @@ class Run {
     load_adapter_weights(*model_, from);
   }
 
-  void one_step(Metrics& metrics, Clock::time_point start, int64_t first) {
+  StepResult compute(int64_t step) {
+    const auto batches = step_batches(config_, data_, model_->config.vocab_size, model_->device(),
+                                      step);
+    return forward_backward(*model_, batches, {uint64_t(config_.training.seed), uint64_t(step), 0});
+  }
+
+  void one_step() {
     const TrainingSection& t = config_.training;
     const auto step_start = Clock::now();
-    if (config_.liza && config_.liza->mag.mode != "learned")
-      set_mag_weight(*model_, mag_schedule(config_.liza->mag, step_));
-    const auto batches = step_batches(config_, data_, *model_, step_);
-    const StepResult r = forward_backward(*model_, batches, {uint64_t(t.seed), uint64_t(step_), 0});
+    if (config_.liza) set_mag_weight(*model_, mag_weight_at(config_.liza->mag, step_));
+    const StepResult r = compute(step_);
     const double norm = optimizer_->grad_norm();
-    const double lr = t.learning_rate * lr_factor(t.lr_scheduler_type, step_,
-                                                  warmup_count(t.warmup_steps, total_), total_);
+    const double lr = t.learning_rate * lr_factor(t, step_, total_);
     update(r.loss, norm, lr);
     ++step_;
-    const double seconds = std::chrono::duration<double>(Clock::now() - step_start).count();
-    const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+    const double seconds = seconds_since(step_start);
     tokens_ += r.tokens;
     step_seconds_ += seconds;
     flops_ += step_flops(*model_, r);
     if (step_ % t.logging_steps != 0 && step_ != total_) return;
-    const auto mu = mag_weights(*model_);
-    Json row = {{"step", step_},
-                {"epoch", double(step_) / double(steps_per_epoch(config_, data_))},
-                {"loss", r.loss},
-                {"learning_rate", lr},
-                {"grad_norm", norm},
-                {"target_tokens", r.targets},
-                {"tokens_per_second", double(r.tokens) / seconds},
-                {"step_seconds", seconds},
-                {"peak_rss_gb", peak_rss_gb()}};
-    if (!mu.empty()) {
-      row["mag_weight"] = mean(mu);
-      row["mag_weight_layers"] = mu;
-    }
-    metrics.write(row);
-    show_progress({step_, total_, r.loss, lr, mu.empty() ? -1 : mean(mu),
-                   double(r.tokens) / seconds,
-                   elapsed / double(step_ - first) * double(total_ - step_)});
+    MetricsRow row = new_row();
+    row.loss = r.loss;
+    row.learning_rate = lr;
+    if (config_.liza) row.mag_weight = mean(mag_weights(*model_));
+    row.grad_norm = norm;
+    row.target_tokens = r.targets;
+    row.tokens_per_second = double(r.tokens) / seconds;
+    row.step_seconds = seconds;
+    row.peak_rss_gb = peak_rss_gb();
+    append_metrics(dir_->metrics_jsonl(), row);
+    const double per_step = seconds_since(start_) / double(step_ - first_step_);
+    show_progress(progress_, row, per_step * double(total_ - step_));
+  }
+
+  MetricsRow new_row() const {
+    MetricsRow row;
+    row.step = step_;
+    row.epoch = double(step_) / double(steps_per_epoch(config_, data_));
+    return row;
   }
 
   // Non-finite losses or gradients never reach the weights or the moments.
@@ -263,12 +216,16 @@ class Run {
     optimizer_->step(lr, limit > 0 && norm > limit ? limit / (norm + 1e-6) : 1);
   }
 
-  void evaluate(Metrics& metrics) {
-    const LossScore score = evaluate_loss(*model_, data_.eval, kEvalTokens);
+  void evaluate() {
+    const LossScore score = evaluate_loss(
+        *model_, data_.eval,
+        config_.training.per_device_eval_batch_size * config_.data.max_length);
     if (step_ == 0) eval_loss_before_ = score.loss;
     eval_loss_ = score.loss;
-    metrics.write(
-        {{"step", step_}, {"eval_loss", score.loss}, {"target_tokens", score.num_target_tokens}});
+    MetricsRow row = new_row();
+    row.eval_loss = score.loss;
+    row.target_tokens = score.num_target_tokens;
+    append_metrics(dir_->metrics_jsonl(), row);
     log_info("step " + std::to_string(step_) + ": eval loss " + std::to_string(score.loss));
   }
 
@@ -277,28 +234,28 @@ class Run {
   }
 
   void save() {
-    write_checkpoint(config_.training.output_dir, step_, config_.training.save_total_limit,
-                     [&](const std::string& dir) {
-                       write_adapter(*model_, adapter_config(), dir);
-                       write_tensors(dir + "/optimizer.safetensors", optimizer_->state());
-                       const Json state = {{"step", step_},
-                                           {"optimizer_steps", optimizer_->steps_done()},
-                                           {"eval_loss_before", eval_loss_before_}};
-                       write_file_atomic(dir + "/trainer.json", state.dump(2) + "\n");
-                     });
+    write_checkpoint_dir(*dir_, step_, config_.training.save_total_limit,
+                         [&](const std::filesystem::path& dir) {
+                           write_adapter(*model_, adapter_config(), dir.string());
+                           write_tensors((dir / kOptimizerFile).string(), optimizer_->state());
+                           const Json state = {{"step", step_},
+                                               {"optimizer_steps", optimizer_->steps_done()},
+                                               {"eval_loss_before", eval_loss_before_}};
+                           write_file_atomic((dir / kStateFile).string(), state.dump(2) + "\n");
+                         });
   }
 
   void restore() {
-    const std::string& from = dir_->resume_from();
-    if (from.empty()) return;
-    load_adapter_weights(*model_, from);
-    read_tensors(from + "/optimizer.safetensors", optimizer_->state());
-    const std::string path = from + "/trainer.json";
+    if (!dir_->resume_from) return;
+    const std::filesystem::path& from = *dir_->resume_from;
+    load_adapter_weights(*model_, from.string());
+    read_tensors((from / kOptimizerFile).string(), optimizer_->state());
+    const std::string path = (from / kStateFile).string();
     const Json state = read_json_file(path);
     step_ = json_int(state, "step", path);
     optimizer_->set_steps_done(json_int(state, "optimizer_steps", path));
     eval_loss_before_ = json_number(state, "eval_loss_before", path, 0.0);
-    log_info("resumed from " + from);
+    log_info("resumed from " + from.string());
   }
 
   void write_run_json() const {
@@ -314,16 +271,30 @@ class Run {
                       {"trainable_parameters", trainable},
                       {"train_examples", data_.train.size()},
                       {"eval_examples", data_.eval.size()},
-                      {"total_steps", total_}};
-    write_file_atomic(dir_->file("run.json"), run.dump(2) + "\n");
+                      {"total_steps", total_},
+                      {"files", file_sums()}};
+    write_file_atomic(dir_->run_json().string(), run.dump(2) + "\n");
   }
 
-  void finish(double seconds) {
-    const std::string adapter = dir_->file("adapter");
+  // What the run read, by path: whether it is the same that another run read.
+  Json file_sums() const {
+    std::vector<std::string> paths = model_file_paths(files_);
+    for (const auto* files : {&config_.data.train, &config_.data.eval})
+      for (const DataFile& file : *files) paths.push_back(file.path);
+    Json sums = Json::object();
+    for (const std::string& path : paths) {
+      const FileSum sum = sum_file(path);
+      sums[path] = {{"size", sum.size}, {"fnv1a64", to_hex(sum.fnv1a64)}};
+    }
+    return sums;
+  }
+
+  void finish() {
+    const std::string adapter = dir_->adapter().string();
     std::filesystem::create_directories(adapter);
     write_adapter(*model_, adapter_config(), adapter);
     Json results = {
-        {"adapter", adapter}, {"train_seconds", seconds}, {"peak_rss_gb", peak_rss_gb()}};
+        {"adapter", adapter}, {"train_seconds", train_seconds_}, {"peak_rss_gb", peak_rss_gb()}};
     if (!data_.eval.empty()) {
       results["eval_loss"] = eval_loss_;
       results["eval_loss_before"] = eval_loss_before_;
@@ -331,36 +302,57 @@ class Run {
     if (tokens_ > 0) {
       const ModelConfig& c = model_->config;
       const double peak = measure_gemm_gflops(
-          std::max<int64_t>(1, tokens_ / total_), c.hidden_size, c.intermediate_size,
-          model_->head().weight.scalar_type(), model_->device());
+          std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size,
+          c.intermediate_size, model_->head().weight.scalar_type(), model_->device());
       results["tokens_per_second"] = double(tokens_) / step_seconds_;
       results["gemm_peak_gflops"] = peak;
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
+      write_file_atomic((dir_->root / "results.json").string(), results.dump(2) + "\n");
     }
-    write_file_atomic(dir_->file("results.json"), results.dump(2) + "\n");
     log_info("done: adapter in " + adapter);
   }
 
-  void report_plan() const {
-    int64_t tokens = 0;
-    for (const Example& e : data_.train) tokens += int64_t(e.ids.size());
+  // Measured, not guessed: the largest step of the first epoch, twice, without an update.
+  void forecast() {
+    const int64_t steps = std::min(total_, steps_per_epoch(config_, data_));
+    int64_t largest = 0, most = 0;
+    for (int64_t step = 0; step < steps; ++step) {
+      int64_t tokens = 0;
+      for (const Batch& b : step_batches(config_, data_, model_->config.vocab_size, at::kCPU, step))
+        tokens += b.ids.numel();
+      if (tokens > most) largest = step, most = tokens;
+    }
+    compute(largest);
+    const auto start = Clock::now();
+    const StepResult r = compute(largest);
+    const double seconds = seconds_since(start);
+    if (!std::isfinite(r.loss)) throw Error("dry run: the loss is not finite");
+    int64_t trainable = 0, average = 0;
+    for (const Trainable& p : trainables(*model_)) trainable += p.tensor.numel();
+    for (const Example& e : data_.train) average += int64_t(e.ids.size());
+    const double share =
+        double(average) / double(steps_per_epoch(config_, data_)) / double(std::max<int64_t>(most, 1));
     std::printf(
-        "configuration is valid: %ld steps, %zu training sequences of %ld tokens in all, %zu "
-        "eval examples, %s on %s\n",
-        long(total_), data_.items.size(), long(tokens), data_.eval.size(),
-        config_.model.dtype.c_str(), config_.model.device.c_str());
+        "configuration is valid: %ld steps of up to %ld tokens, %ld trainable parameters, %s on %s\n"
+        "forecast, from the largest step: %.2f GB peak memory, %.0f s of training (%.2f s a step)\n",
+        long(total_), long(most), long(trainable), config_.model.dtype.c_str(),
+        config_.model.device.c_str(), peak_rss_gb(), seconds * share * double(total_),
+        seconds * share);
   }
 
   Config config_;
   bool dry_run_;
-  std::unique_ptr<RunDir> dir_;
+  ModelFiles files_;
+  std::optional<RunDir> dir_;
   std::unique_ptr<Tokenizer> tokenizer_;
-  Dataset data_;
+  TrainingData data_;
   std::unique_ptr<CausalLM> model_;
   std::unique_ptr<AdamW> optimizer_;
-  int64_t step_ = 0, total_ = 0, tokens_ = 0;
+  Progress progress_;
+  Clock::time_point start_;
+  int64_t step_ = 0, first_step_ = 0, total_ = 0, tokens_ = 0;
   int skipped_ = 0;
-  double step_seconds_ = 0, flops_ = 0, eval_loss_ = 0, eval_loss_before_ = 0;
+  double train_seconds_ = 0, step_seconds_ = 0, flops_ = 0, eval_loss_ = 0, eval_loss_before_ = 0;
 };
 
 }  // namespace

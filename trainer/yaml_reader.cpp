@@ -109,6 +109,9 @@ class TreeBuilder : public YAML::EventHandler {
       }
       parent.keys.push_back(std::move(node));
     } else {
+      // yaml-cpp notices an empty value only at what follows it.
+      const bool empty = node.kind == YamlNode::Kind::Null;
+      if (empty && parent.kind == YamlNode::Kind::Map) node.where = parent.keys.back().where;
       parent.items.push_back(std::move(node));
     }
   }

@@ -30,23 +30,24 @@ void write_all(int fd, std::string_view bytes, const std::string& path) {
 
 }  // namespace
 
-void sync_directory(const std::string& dir) {
-  const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) fail(dir, "open", fd);
-  if (fsync(fd) != 0) fail(dir, "sync", fd);
+void sync_path(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(path, "open", fd);
+  if (fsync(fd) != 0) fail(path, "sync", fd);
   close(fd);
 }
 
 void write_file_atomic(const std::string& path, std::span<const std::string_view> chunks) {
-  const std::string temporary = path + ".tmp-" + std::to_string(getpid());
+  const std::filesystem::path target(path);
+  const std::string temporary =
+      (target.parent_path() / ("." + target.filename().string() + ".tmp")).string();
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) fail(temporary, "create", fd);
   for (const std::string_view chunk : chunks) write_all(fd, chunk, temporary);
   if (fsync(fd) != 0) fail(temporary, "sync", fd);
   close(fd);
   if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "rename into place", -1);
-  const auto parent = std::filesystem::path(path).parent_path();
-  sync_directory(parent.empty() ? "." : parent.string());
+  sync_path(target.has_parent_path() ? target.parent_path().string() : ".");
 }
 
 void write_file_atomic(const std::string& path, std::string_view bytes) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "models/formats/weight_index.h"
 #include "models/model_config.h"
@@ -24,5 +25,8 @@ ModelFiles find_model(const std::string& name);
 ModelConfig read_model_config(const ModelFiles& files);
 
 WeightIndex index_weights(const ModelFiles& files);
+
+/// Every file the model is read from: configuration, tokenizer, weights.
+std::vector<std::string> model_file_paths(const ModelFiles& files);
 
 }  // namespace tptt

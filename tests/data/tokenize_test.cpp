@@ -1,0 +1,135 @@
+#include <catch2/catch.hpp>
+
+#include "data/dataset.h"
+#include "models/formats/error.h"
+
+using namespace tptt;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr int32_t kBos = 256, kEos = 257;
+
+/// Bytes as ids, with the special tokens a post-processor would add.
+class ByteTokenizer : public Tokenizer {
+ public:
+  explicit ByteTokenizer(bool adds_bos = false, bool adds_eos = false)
+      : adds_bos_(adds_bos), adds_eos_(adds_eos) {}
+
+  TokenIds encode(std::string_view text, bool add_special = false,
+                  std::vector<size_t>* offsets = nullptr) const override {
+    TokenIds ids;
+    if (add_special && adds_bos_) ids.push_back(kBos);
+    for (const char c : text) {
+      if (offsets) offsets->push_back(ids.size());
+      ids.push_back(uint8_t(c));
+    }
+    if (add_special && adds_eos_) ids.push_back(kEos);
+    return ids;
+  }
+  std::string normalize(std::string_view text) const override { return std::string(text); }
+  std::string decode(const TokenIds& ids, bool) const override {
+    return std::string(ids.begin(), ids.end());
+  }
+  std::string token_bytes(int32_t id) const override { return std::string(1, char(id)); }
+  bool is_special(int32_t id) const override { return id >= kBos; }
+  int64_t vocab_size() const override { return 258; }
+  std::optional<int32_t> token_id(std::string_view) const override { return {}; }
+  std::string chat_template_text() const override { return ""; }
+
+ private:
+  bool adds_bos_, adds_eos_;
+};
+
+Row plain(const std::string& prompt, const std::string& completion) {
+  return {{}, prompt, completion, "file.jsonl:7"};
+}
+
+const Row kChat = {{{"user", "hi"}, {"assistant", "yes"}, {"user", "so"}, {"assistant", "no"}},
+                   "",
+                   "",
+                   "chat.jsonl:1"};
+
+TokenizeOptions options(int64_t max_length = 384, const std::string& strategy = "truncate") {
+  TokenizeOptions out;
+  out.chat_template = "chatml";
+  out.max_length = max_length;
+  out.excess_length_strategy = strategy;
+  return out;
+}
+
+std::string trained_text(const Example& example) {
+  std::string text;
+  for (size_t i = 0; i < example.ids.size(); ++i)
+    if (example.train[i]) text += example.ids[i] == kEos ? '$' : char(example.ids[i]);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a prompt-completion row ends with one EOS and trains on its completion") {
+  const auto out = tokenize_rows({plain("ab", "cd")}, ByteTokenizer(), kEos, options());
+  REQUIRE(out.examples.size() == 1);
+  CHECK(out.examples[0].ids == TokenIds{'a', 'b', 'c', 'd', kEos});
+  CHECK(trained_text(out.examples[0]) == "cd$");
+  CHECK(out.examples[0].num_target_tokens() == 3);
+  // The completion's own end token is not doubled.
+  const auto ended = tokenize_rows({plain("ab", "c!")}, ByteTokenizer(), '!', options());
+  CHECK(ended.examples[0].ids == TokenIds{'a', 'b', 'c', '!'});
+}
+
+TEST_CASE("BOS is added once, EOS of the post-processor never") {
+  const auto out = tokenize_rows({plain("a", "b")}, ByteTokenizer(true, true), kEos, options());
+  CHECK(out.examples[0].ids == TokenIds{kBos, 'a', 'b', kEos});
+  const auto chat = tokenize_rows({kChat}, ByteTokenizer(true), kEos, options());
+  CHECK(chat.examples[0].ids[0] == kBos);
+  CHECK(chat.examples[0].ids[1] == '<');
+  CHECK(trained_text(chat.examples[0]) == "yes<|im_end|>no<|im_end|>");
+}
+
+TEST_CASE("assistant turns and their end tokens train") {
+  const auto out = tokenize_rows({kChat}, ByteTokenizer(), kEos, options());
+  CHECK(trained_text(out.examples[0]) == "yes<|im_end|>no<|im_end|>");
+}
+
+TEST_CASE("without completion-only loss all but the first token trains") {
+  TokenizeOptions all = options();
+  all.completion_only_loss = false;
+  const auto out = tokenize_rows({plain("ab", "cd")}, ByteTokenizer(true), kEos, all);
+  CHECK(out.examples[0].train == std::vector<bool>{false, true, true, true, true, true});
+  CHECK(out.examples[0].num_target_tokens() == 5);
+}
+
+TEST_CASE("an empty prompt leaves the first token without a target") {
+  const auto out = tokenize_rows({plain("", "cd")}, ByteTokenizer(), kEos, options());
+  CHECK(trained_text(out.examples[0]) == "d$");
+}
+
+TEST_CASE("long rows are truncated, dropped or refused") {
+  const std::vector<Row> rows = {plain("ab", "c"), plain("ab", "cdefgh"), plain("abcdefgh", "i")};
+  const auto cut = tokenize_rows(rows, ByteTokenizer(), kEos, options(6));
+  REQUIRE(cut.examples.size() == 2);
+  CHECK(cut.num_truncated == 1);
+  CHECK(cut.num_dropped == 1);  // its answer lies behind the cut
+  CHECK(trained_text(cut.examples[1]) == "cdef");
+
+  const auto dropped = tokenize_rows(rows, ByteTokenizer(), kEos, options(6, "drop"));
+  CHECK(dropped.examples.size() == 1);
+  CHECK(dropped.num_truncated == 0);
+  CHECK(dropped.num_dropped == 2);
+
+  CHECK_THROWS_WITH(tokenize_rows(rows, ByteTokenizer(), kEos, options(6, "raise")),
+                    Contains("file.jsonl:7") && Contains("9 tokens") && Contains("max_length 6"));
+}
+
+TEST_CASE("nothing left to train on is an error that says why") {
+  CHECK_THROWS_WITH(tokenize_rows({plain("abcdef", "g")}, ByteTokenizer(), kEos, options(4)),
+                    Contains("file.jsonl:7") && Contains("1 are longer than data.max_length 4"));
+  CHECK_THROWS_WITH(tokenize_rows({}, ByteTokenizer(), kEos, options()), Contains("empty"));
+}
+
+TEST_CASE("a model without EOS cannot take prompt-completion rows") {
+  CHECK_THROWS_WITH(tokenize_rows({plain("a", "b")}, ByteTokenizer(), -1, options()),
+                    Contains("file.jsonl:7") && Contains("eos_token_id"));
+  CHECK_NOTHROW(tokenize_rows({kChat}, ByteTokenizer(), -1, options()));
+}

@@ -1,0 +1,38 @@
+#include "trainer/metrics.h"
+
+#include <catch2/catch.hpp>
+#include <limits>
+
+#include "models/formats/error.h"
+#include "tests/trainer/run/temp_dir.h"
+
+using namespace tptt;
+
+TEST_CASE("a row is one line with the fields that are set") {
+  CHECK(to_json_line({.step = 3, .epoch = 0.5, .loss = 2.25, .target_tokens = 10}) ==
+        R"({"step":3,"epoch":0.5,"loss":2.25,"target_tokens":10})");
+  CHECK(to_json_line({.step = 1, .loss = std::numeric_limits<double>::quiet_NaN()}) ==
+        R"({"step":1,"epoch":0.0,"loss":null})");
+}
+
+TEST_CASE("resuming drops later rows and a cut last line") {
+  const TempDir dir;
+  const auto path = dir.path / "metrics.jsonl";
+  truncate_metrics(path, 0);
+  CHECK_FALSE(std::filesystem::exists(path));
+  for (const int64_t step : {1, 2, 3}) append_metrics(path, {.step = step, .loss = 1.0});
+  const std::string whole = read_text(path);
+  write_text(path, whole + R"({"step":4,"lo)");
+  truncate_metrics(path, 9);
+  CHECK(read_text(path) == whole);
+  truncate_metrics(path, 2);
+  append_metrics(path, {.step = 3, .eval_loss = 0.5});
+  CHECK(read_text(path) ==
+        "{\"step\":1,\"epoch\":0.0,\"loss\":1.0}\n"
+        "{\"step\":2,\"epoch\":0.0,\"loss\":1.0}\n"
+        "{\"step\":3,\"epoch\":0.0,\"eval_loss\":0.5}\n");
+}
+
+TEST_CASE("metrics that cannot be written are an error") {
+  CHECK_THROWS_AS(append_metrics("/nonexistent/metrics.jsonl", {.step = 1}), Error);
+}

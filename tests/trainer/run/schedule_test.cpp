@@ -1,0 +1,65 @@
+#include "trainer/schedule.h"
+
+#include <catch2/catch.hpp>
+
+using namespace tptt;
+
+namespace {
+
+std::vector<double> factors(const std::string& type, double warmup, int64_t total) {
+  TrainingSection training;
+  training.lr_scheduler_type = type;
+  training.warmup_steps = warmup;
+  std::vector<double> values;
+  for (int64_t k = 0; k <= total; ++k) values.push_back(lr_factor(training, k, total));
+  return values;
+}
+
+void check(const std::vector<double>& got, const std::vector<double>& expected) {
+  REQUIRE(got.size() == expected.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    INFO(i);
+    CHECK(got[i] == Approx(expected[i]).margin(1e-15));
+  }
+}
+
+}  // namespace
+
+// Expected values: the lambdas of transformers/optimization.py evaluated in Python.
+TEST_CASE("learning rate schedules are those of Transformers") {
+  check(factors("linear", 2, 10), {0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0});
+  check(factors("linear", 0, 4), {1, 0.75, 0.5, 0.25, 0});
+  check(factors("cosine", 2, 10),
+        {0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449, 0.5,
+         0.3086582838174552, 0.14644660940672627, 0.03806023374435663, 0});
+  check(factors("constant", 2, 3), {1, 1, 1, 1});
+  check(factors("constant_with_warmup", 2, 4), {0, 0.5, 1, 1, 1});
+}
+
+TEST_CASE("warm-up below 1 is a fraction of all steps, rounded up") {
+  TrainingSection training;
+  training.warmup_steps = 0.03;
+  CHECK(num_warmup_steps(training, 110) == 4);
+  CHECK(num_warmup_steps(training, 100) == 3);
+  training.warmup_steps = 7;
+  CHECK(num_warmup_steps(training, 100) == 7);
+  training.warmup_steps = 0;
+  CHECK(num_warmup_steps(training, 100) == 0);
+}
+
+TEST_CASE("warm-up that is longer than training never divides by zero") {
+  check(factors("linear", 4, 2), {0, 0.25, 0.5});
+  check(factors("cosine", 2, 2), {0, 0.5, 1});
+}
+
+TEST_CASE("the memory's weight follows its schedule") {
+  MagConfig mag;
+  mag.mode = "constant";
+  CHECK(mag_weight_at(mag, 0) == 0.1);
+  CHECK(mag_weight_at(mag, 1000) == 0.1);
+  mag.mode = "gradual";
+  CHECK(mag_weight_at(mag, 0) == 0.01);
+  CHECK(mag_weight_at(mag, 50) == Approx(0.255));
+  CHECK(mag_weight_at(mag, 100) == Approx(0.5));
+  CHECK(mag_weight_at(mag, 5000) == Approx(0.5));
+}

@@ -1,0 +1,298 @@
+#include "trainer/config_reader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "models/formats/error.h"
+#include "trainer/config_keys.h"
+#include "trainer/config_text.h"
+
+namespace tptt {
+namespace {
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+[[noreturn]] void fail(const YamlNode& node, const std::string& key, const std::string& what) {
+  throw UsageError(node.where + ": " + (key.empty() ? "" : "key '" + key + "' ") + what);
+}
+
+[[noreturn]] void fail_type(const YamlNode& node, const std::string& key, const char* expected) {
+  fail(node, key, std::string("must be ") + expected + ", got " + describe(node));
+}
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+// Only what JSON also calls a number: 010, 1_000, 0x10, .5 and .inf mean different things to
+// different YAML readers.
+bool is_number(const std::string& text, bool whole) {
+  const auto digits = [&text](size_t& at) {
+    const size_t start = at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    return at - start;
+  };
+  size_t at = !text.empty() && text[0] == '-' ? 1 : 0;
+  const size_t first = at;
+  const size_t count = digits(at);
+  if (count == 0 || (count > 1 && text[first] == '0')) return false;
+  if (whole) return at == text.size();
+  if (at < text.size() && text[at] == '.') {
+    if (digits(++at) == 0) return false;
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    if (digits(at) == 0) return false;
+  }
+  return at == text.size();
+}
+
+std::string range_text(const Rule& rule) {
+  const bool low = std::isfinite(rule.min), high = std::isfinite(rule.max);
+  const std::string above = (rule.open_min ? "above " : "at least ") + number_to_yaml(rule.min);
+  const std::string below = (rule.open_max ? "below " : "at most ") + number_to_yaml(rule.max);
+  return low && high ? above + " and " + below : low ? above : below;
+}
+
+template <class Number>
+Number parse_number(const YamlNode& node, const std::string& key, const Rule& rule) {
+  constexpr bool kWhole = std::is_integral_v<Number>;
+  if (node.kind != YamlNode::Kind::Scalar || !node.plain || !is_number(node.text, kWhole)) {
+    fail_type(node, key, kWhole ? "a whole number" : "a number");
+  }
+  Number value{};
+  const auto [end, error] =
+      std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
+  if (error != std::errc()) fail(node, key, "is out of range: " + describe(node));
+  const double wide = static_cast<double>(value);
+  if (wide < rule.min || wide > rule.max || (rule.open_min && wide == rule.min) ||
+      (rule.open_max && wide == rule.max)) {
+    fail(node, key, "must be " + range_text(rule) + ", got " + describe(node));
+  }
+  return value;
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule, int64_t& to) {
+  to = parse_number<int64_t>(node, key, rule);
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule, double& to) {
+  to = parse_number<double>(node, key, rule);
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule&, bool& to) {
+  const bool is_bool = node.kind == YamlNode::Kind::Scalar && node.plain &&
+                       (node.text == "true" || node.text == "false");
+  if (!is_bool) fail_type(node, key, "true or false");
+  to = node.text == "true";
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule, std::string& to) {
+  if (node.kind != YamlNode::Kind::Scalar) fail_type(node, key, "a text");
+  const auto listed = [&node](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), node.text) != names.end();
+  };
+  if (!rule.choices.empty() && !listed(rule.choices) && !(rule.fits && rule.fits(node.text))) {
+    const std::string allowed = "expected one of " + join(rule.choices) +
+                                (rule.fits ? std::string(", ") + rule.fits_text : "");
+    if (listed(rule.not_yet)) fail(node, key, node.text + " is not supported yet: " + allowed);
+    fail(node, key, "cannot be " + describe(node) + ": " + allowed);
+  }
+  if (node.plain && is_ambiguous_plain(node.text)) {
+    fail(node, key, "must be a text, got " + describe(node) + ": put it in quotes if it is one");
+  }
+  if (rule.required && node.text.empty()) fail(node, key, "must not be empty");
+  to = node.text;
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule&,
+                std::vector<std::string>& to) {
+  if (node.kind == YamlNode::Kind::Scalar && node.text == "all-linear") {
+    to = {"all-linear"};
+    return;
+  }
+  if (node.kind != YamlNode::Kind::List) fail_type(node, key, "a list of names or all-linear");
+  to.clear();
+  for (const YamlNode& item : node.items) {
+    std::string& name = to.emplace_back();
+    read_value(item, key, Rule{.required = true}, name);
+    if (std::count(to.begin(), to.end(), name) > 1) fail(item, key, "lists " + name + " twice");
+  }
+  if (to.empty()) fail(node, key, "must not be an empty list");
+  if (to.size() > 1 && std::count(to.begin(), to.end(), "all-linear") != 0) {
+    fail(node, key, "takes all-linear alone, without other names");
+  }
+}
+
+/// What one reading of a tree shares.
+struct Reading {
+  bool from_adapter = false;
+  /// About the first required key that is missing: told last, since a misspelt key explains it.
+  std::string missing = {};
+};
+
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                std::vector<DataFile>& to, Reading& reading);
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                std::optional<LizaConfig>& to, Reading& reading);
+
+/// Passed to visit_keys: reads each key that the node has.
+struct KeyReader {
+  const YamlNode& node;
+  const std::string& prefix;
+  Reading& reading;
+  std::vector<std::string> known = {};
+
+  template <class Value>
+  void operator()(const char* name, Value& to, const Rule& rule, const char* meaning) {
+    if (rule.adapter_only && !reading.from_adapter) return;
+    known.push_back(name);
+    const std::string key = prefix + name;
+    const YamlNode* value = node.find(name);
+    if constexpr (Section<Value>) {
+      YamlNode absent;  // still read: it may lack required keys
+      absent.kind = YamlNode::Kind::Map;
+      absent.where = node.where;
+      read_section(value ? *value : absent, key + ".", to, reading);
+    } else if (!value) {
+      if (rule.required && reading.missing.empty()) {
+        reading.missing = node.where + ": key '" + key + "' is required: " + meaning;
+      }
+    } else if constexpr (requires { read_value(*value, key, rule, to, reading); }) {
+      read_value(*value, key, rule, to, reading);
+    } else {
+      read_value(*value, key, rule, to);
+    }
+  }
+
+  void refuse_unknown() const {
+    for (const YamlNode& key : node.keys) {
+      if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
+      const auto nearest = std::min_element(
+          known.begin(), known.end(), [&key](const std::string& a, const std::string& b) {
+            return edit_distance(a, key.text) < edit_distance(b, key.text);
+          });
+      // A long name is no misspelling, and the comparison takes its length times a key's.
+      constexpr size_t kLongest = 64;
+      if (key.text.size() > kLongest) {
+        fail(key, prefix + key.text.substr(0, kLongest) + "...", "is unknown");
+      }
+      fail(key, prefix + key.text,
+           "is unknown; did you mean '" + *nearest + "'? Known keys: " + join(known));
+    }
+  }
+
+  template <Section Struct>
+  static void read_section(const YamlNode& node, const std::string& prefix, Struct& to,
+                           Reading& reading) {
+    if (node.kind != YamlNode::Kind::Map) {
+      fail_type(node, prefix.substr(0, prefix.find_last_of('.')), "a map of keys");
+    }
+    KeyReader names{node, prefix, reading};
+    const auto collect = [&](const char* name, auto&, const Rule& rule, const char*) {
+      if (!rule.adapter_only || reading.from_adapter) names.known.push_back(name);
+    };
+    visit_keys(to, collect);
+    names.refuse_unknown();
+    visit_keys(to, KeyReader{node, prefix, reading});
+  }
+};
+
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                std::vector<DataFile>& to, Reading& reading) {
+  if (node.kind != YamlNode::Kind::List) fail_type(node, key, "a list of {path, format, limit}");
+  to.clear();
+  for (const YamlNode& item : node.items) {
+    if (item.kind != YamlNode::Kind::Map) fail_type(item, key, "a list of {path, format, limit}");
+    KeyReader::read_section(item, key + ".", to.emplace_back(), reading);
+  }
+  if (rule.required && to.empty()) fail(node, key, "must not be an empty list");
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule&,
+                std::optional<LizaConfig>& to, Reading& reading) {
+  if (node.kind == YamlNode::Kind::Scalar && node.text == "none") {
+    to.reset();
+    return;
+  }
+  if (node.kind != YamlNode::Kind::Map) {
+    fail_type(node, key, "a map of keys ({}: all defaults), or none");
+  }
+  KeyReader::read_section(node, key + ".", to.emplace(), reading);
+}
+
+/// The node at a dotted path, or the nearest one above it: where to point in a message.
+const YamlNode& nearest_node(const YamlNode& root, const std::string& path) {
+  const YamlNode* node = &root;
+  for (size_t start = 0; start < path.size();) {
+    const size_t end = std::min(path.find('.', start), path.size());
+    const YamlNode* child = node->find(path.substr(start, end - start));
+    if (!child) break;
+    node = child;
+    start = end + 1;
+  }
+  return *node;
+}
+
+void check_mag(const YamlNode& root, const std::string& prefix, const MagConfig& mag) {
+  if (mag.mode == "learned" && (mag.mag_weight <= 0 || mag.mag_weight >= 1)) {
+    const std::string key = prefix + "mag_weight";
+    fail(nearest_node(root, key), key,
+         "must be above 0 and below 1 with mode learned, got " + number_to_yaml(mag.mag_weight));
+  }
+}
+
+void check_across(const YamlNode& root, const Config& config) {
+  if (config.liza) check_mag(root, "liza.mag.", config.liza->mag);
+  const TrainingSection& training = config.training;
+  const auto refuse = [&root](const std::string& key, const std::string& what) {
+    fail(nearest_node(root, key), key, what);
+  };
+  if (training.warmup_steps >= 1 && std::floor(training.warmup_steps) != training.warmup_steps) {
+    refuse("training.warmup_steps", "must be a whole number of steps or a fraction below 1, got " +
+                                        number_to_yaml(training.warmup_steps));
+  }
+  if (training.eval_steps > 0 && config.data.eval.empty()) {
+    refuse("training.eval_steps",
+           "needs data.eval: name the held-out files there, or leave it out");
+  }
+}
+
+}  // namespace
+
+Config config_from_tree(const YamlNode& root) {
+  Config config;
+  Reading reading;
+  KeyReader::read_section(root, "", config, reading);
+  if (!reading.missing.empty()) throw UsageError(reading.missing);
+  check_across(root, config);
+  return config;
+}
+
+LizaConfig liza_from_tree(const YamlNode& root) {
+  LizaConfig liza;
+  Reading reading{.from_adapter = true};
+  KeyReader::read_section(root, "", liza, reading);
+  check_mag(root, "mag.", liza.mag);
+  return liza;
+}
+
+}  // namespace tptt

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <vector>
+
+#include "data/collate.h"
+#include "data/dataset.h"
+#include "models/model_config.h"
+#include "trainer/config.h"
+
+namespace tptt {
+
+/// What a run trains and evaluates on, as token ids.
+struct TrainingData {
+  std::vector<Example> train, eval;
+  std::vector<std::vector<int64_t>> items;  // what a batch counts: the examples of a pack, or one
+};
+
+/// Reads, tokenises and packs the files of config.data; `chat_template: auto` becomes the name it
+/// stands for. Throws Error / UsageError.
+TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
+                                const ModelConfig& model);
+
+int64_t steps_per_epoch(const Config& config, const TrainingData& data);
+
+/// training.max_steps, or what num_train_epochs gives.
+int64_t total_steps(const Config& config, const TrainingData& data);
+
+/// The micro-batches of optimiser step `step` (from 0); they follow from the seed and the step
+/// alone.
+std::vector<Batch> step_batches(const Config& config, const TrainingData& data, int64_t vocab_size,
+                                at::Device device, int64_t step);
+
+}  // namespace tptt
