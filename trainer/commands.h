@@ -29,7 +29,7 @@ struct EvalFlags {
   std::string task = "sample";  // sample, perplexity
   std::string data, shots_data;
   std::string chat_template = "auto";
-  int64_t num_fewshot = 0, limit = 0, batch_size = 25, max_length = 1024;
+  int64_t num_fewshot = 0, limit = 0, batch_size = 64, max_length = 1024;
   bool json = false;
   std::string output;
 };
