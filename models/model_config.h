@@ -13,6 +13,8 @@ struct RopeScaling {
   double low_freq_factor = 1.0;
   double high_freq_factor = 4.0;
   int64_t original_max_position_embeddings = 0;
+  /// GGUF has llama3's scaling as numbers: [head_dim / 2], what each frequency is divided by.
+  std::vector<float> freq_factors;
 };
 
 /// What a model is; field names are those of Hugging Face's config.json.

@@ -34,6 +34,9 @@ struct GgufHeader {
   const std::vector<int64_t>& get_ints(const std::string& key) const;
 };
 
+/// The tensor that holds RoPE scaling factors; read_model_config takes it.
+inline constexpr const char* kGgufRopeFactors = "rope_freqs.weight";
+
 /// Parses and validates a GGUF header; every count is bounded by the bytes left in the file.
 /// Throws Error naming the file and the key or tensor.
 GgufHeader read_gguf_header(const ReadFile& file);

@@ -75,8 +75,21 @@ ModelConfig from_json(const fs::path& dir) {
   return c;
 }
 
+std::vector<float> read_rope_factors(const ReadFile& file, const TensorInfo& info,
+                                     int64_t head_dim) {
+  const std::string where = file.path() + ": tensor '" + info.name + "'";
+  if (info.type != FileType::F32 || info.numel() != head_dim / 2)
+    throw Error(where + ": expected " + std::to_string(head_dim / 2) + " values of type F32");
+  std::vector<float> factors(info.numel());
+  file.read(info.offset, factors.data(), info.nbytes);
+  for (const float factor : factors)
+    if (!(factor > 0)) throw Error(where + ": factors must be above 0");
+  return factors;
+}
+
 ModelConfig from_gguf(const std::string& path) {
-  const GgufHeader header = read_gguf_header(ReadFile(path));
+  const ReadFile file(path);
+  const GgufHeader header = read_gguf_header(file);
   ModelConfig c;
   c.model_type = header.get_string("general.architecture");
   if (c.model_type != "llama")
@@ -99,6 +112,8 @@ ModelConfig from_gguf(const std::string& path) {
   for (const TensorInfo& info : header.tensors) {
     if (info.name == "output.weight") c.tie_word_embeddings = false;
     if (info.name == "token_embd.weight") c.vocab_size = info.shape[0];
+    if (info.name == kGgufRopeFactors)
+      c.rope_scaling.freq_factors = read_rope_factors(file, info, c.head_dim);
     if (info.name == "blk.0.attn_q.bias") c.attention_bias = true;
     if (info.name == "blk.0.ffn_gate.bias") c.mlp_bias = true;
   }

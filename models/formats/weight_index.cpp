@@ -27,7 +27,8 @@ void add_safetensors(WeightIndex& index, const std::string& path) {
 WeightIndex index_sharded(const fs::path& map_file) {
   const std::string where = map_file.string();
   const Json json = read_json_file(map_file);
-  if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object())
+  if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object() ||
+      json["weight_map"].empty())
     throw Error(where + ": key 'weight_map' must be an object of file names");
   const Json& map = json["weight_map"];
   std::set<std::string> shards;
@@ -113,6 +114,7 @@ WeightIndex index_gguf(const std::string& path) {
   const int64_t heads = permuted ? header.get_int("llama.attention.head_count") : 0;
   const int64_t kv_heads = permuted ? header.get_int("llama.attention.head_count_kv", heads) : 0;
   for (const TensorInfo& info : header.tensors) {
+    if (info.name == kGgufRopeFactors) continue;  // part of the configuration
     std::string module;
     const std::string name = hugging_face_name(info.name, &module);
     if (name.empty())

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "models/formats/error.h"
-#include "tests/trainer/run/temp_dir.h"
+#include "tests/temp_dir.h"
 #include "trainer/config_keys.h"
 #include "trainer/config_text.h"
 #include "trainer/schedule.h"

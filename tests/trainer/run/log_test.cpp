@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 
-#include "tests/trainer/run/temp_dir.h"
+#include "tests/temp_dir.h"
 
 using namespace tptt;
 

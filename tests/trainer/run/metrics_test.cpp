@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "models/formats/error.h"
-#include "tests/trainer/run/temp_dir.h"
+#include "tests/temp_dir.h"
 
 using namespace tptt;
 

@@ -8,7 +8,7 @@
 #include <csignal>
 
 #include "models/formats/error.h"
-#include "tests/trainer/run/temp_dir.h"
+#include "tests/temp_dir.h"
 #include "trainer/checkpoint_dir.h"
 
 using namespace tptt;

@@ -1,0 +1,153 @@
+#include "trainer/loss.h"
+
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+
+#include <c10/core/GradMode.h>
+
+#include "models/lora.h"
+#include "tests/models/tiny_model.h"
+
+#include "tests/catch.h"
+
+using namespace tptt;
+
+namespace {
+
+std::vector<Example> random_examples(const std::vector<int64_t>& lengths, int64_t vocab) {
+  std::vector<Example> examples;
+  for (const int64_t length : lengths) {
+    const at::Tensor ids = at::randint(0, vocab, {length}, at::TensorOptions().dtype(at::kLong));
+    Example example;
+    for (int64_t t = 0; t < length; ++t) {
+      example.ids.push_back(int32_t(ids[t].item<int64_t>()));
+      example.train.push_back(t * 3 >= length);
+    }
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+std::vector<int64_t> all_of(const std::vector<Example>& examples) {
+  std::vector<int64_t> indices(examples.size());
+  for (size_t i = 0; i < indices.size(); ++i) indices[i] = int64_t(i);
+  return indices;
+}
+
+std::vector<at::Tensor> take_gradients(CausalLM& model) {
+  std::vector<at::Tensor> grads;
+  for (Trainable& t : trainables(model)) {
+    grads.push_back(t.tensor.grad().clone());
+    t.tensor.mutable_grad() = at::Tensor();
+  }
+  return grads;
+}
+
+std::unique_ptr<CausalLM> trainable_model(const std::string& operator_mode, double dropout = 0) {
+  auto model = load_tiny("gqa_bias_bf16_sharded");
+  if (!operator_mode.empty()) {
+    LizaConfig liza;
+    liza.operator_mode = operator_mode;
+    inject_liza(*model, liza);
+  }
+  add_random_lora(*model, dropout);
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("the chunked loss and its gradient are cross_entropy's") {
+  at::manual_seed(2);
+  Linear head;
+  head.weight = at::randn({97, 24});
+  for (const int64_t count : {1, 255, 256, 257, 700}) {
+    at::Tensor rows = at::randn({count, 24}).requires_grad_(true);
+    const at::Tensor targets =
+        at::randint(0, 97, {count}, at::TensorOptions().dtype(at::kLong));
+    const at::Tensor expected =
+        at::cross_entropy_loss(rows.mm(head.weight.t()), targets, {}, at::Reduction::Sum);
+    expected.backward();
+    const at::Tensor grad = rows.grad().clone();
+    rows.mutable_grad() = at::Tensor();
+    const at::Tensor ours = sum_cross_entropy(head, rows, targets);
+    (ours * 0.5).backward();
+    CHECK(relative(ours, expected) < 1e-6);
+    CHECK(relative(rows.grad() * 2, grad) < 1e-6);
+  }
+}
+
+TEST_CASE("packed examples give the losses and gradients of the same examples one by one") {
+  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "gated_delta_rule");
+  INFO("operator_mode '" << mode << "'");
+  at::manual_seed(3);
+  const auto model = trainable_model(mode);
+  const int64_t vocab = model->config.vocab_size;
+  const auto examples = random_examples({2, 63, 64, 65, 100, 3, 17, 100}, vocab);
+  double loss = 0;
+  for (const int64_t i : all_of(examples)) {
+    const at::Tensor one = batch_loss(*model, collate(examples, {i}, vocab, at::kCPU), nullptr);
+    one.backward();
+    loss += one.item<double>();
+  }
+  const auto expected = take_gradients(*model);
+  const at::Tensor packed =
+      batch_loss(*model, collate(examples, all_of(examples), vocab, at::kCPU), nullptr);
+  packed.backward();
+  const auto grads = take_gradients(*model);
+  CHECK(packed.item<double>() == Approx(loss).epsilon(1e-6));
+  REQUIRE(grads.size() == expected.size());
+  for (size_t i = 0; i < grads.size(); ++i) {
+    INFO(trainables(*model)[i].name);
+    CHECK(expected[i].norm().item<double>() > 0);
+    CHECK(relative(grads[i], expected[i]) < 1e-5);
+  }
+}
+
+TEST_CASE("gradients are the losses' finite differences") {
+  at::manual_seed(4);
+  const auto model = trainable_model("gated_delta_rule");
+  const int64_t vocab = model->config.vocab_size;
+  const auto examples = random_examples({30, 9}, vocab);
+  const Batch batch = collate(examples, {0, 1}, vocab, at::kCPU);
+  batch_loss(*model, batch, nullptr).backward();
+  const auto grads = take_gradients(*model);
+  const auto all = trainables(*model);
+  for (size_t i = 0; i < all.size(); ++i) {
+    // Along the gradient itself, where the difference is largest against float32's rounding.
+    const at::Tensor direction = grads[i] / grads[i].norm();
+    const double step = all[i].is_gate ? 0.05 : 0.01;
+    const auto shifted = [&](double by) {
+      c10::AutoGradMode no_grad(false);
+      at::Tensor(all[i].tensor).add_(direction, by);
+      const double loss = batch_loss(*model, batch, nullptr).item<double>();
+      at::Tensor(all[i].tensor).sub_(direction, by);
+      return loss;
+    };
+    INFO(all[i].name);
+    const double slope = (shifted(step) - shifted(-step)) / (2 * step);
+    CHECK(slope == Approx(grads[i].norm().item<double>()).epsilon(0.03).margin(2e-2));
+  }
+}
+
+TEST_CASE("dropout follows from seed, step and micro-batch alone") {
+  at::manual_seed(5);
+  const auto model = trainable_model("", 0.3);
+  const int64_t vocab = model->config.vocab_size;
+  const auto examples = random_examples({40}, vocab);
+  const Batch batch = collate(examples, {0}, vocab, at::kCPU);
+  const auto loss = [&](DropoutKey key) {
+    return batch_loss(*model, batch, &key).item<double>();
+  };
+  const double first = loss({1, 2, 3});
+  CHECK(loss({1, 2, 3}) == first);
+  CHECK(loss({2, 2, 3}) != first);
+  CHECK(loss({1, 3, 3}) != first);
+  CHECK(loss({1, 2, 4}) != first);
+  double mean = 0;
+  for (uint64_t step = 0; step < 64; ++step) mean += loss({1, step, 0}) / 64;
+  CHECK(mean == Approx(batch_loss(*model, batch, nullptr).item<double>()).epsilon(0.05));
+}
