@@ -22,8 +22,7 @@ struct LoraLinear : torch::autograd::Function<LoraLinear> {
                             const at::Tensor& b, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias,
                             const std::optional<at::Tensor>& mask, double scaling) {
-    const at::Tensor h =
-        at::mm(mask ? x * *mask : x, a.to(x.scalar_type()).t());  // [N, r]
+    const at::Tensor h = at::mm(mask ? x * *mask : x, a.to(x.scalar_type()).t());  // [N, r]
     at::Tensor y = frozen_forward(x, weight, bias.value_or(at::Tensor()));
     y.addmm_(h, b.to(x.scalar_type()).t(), 1, scaling);
     ctx->save_for_backward({x, a, b, weight, mask.value_or(at::Tensor()), h});

@@ -62,8 +62,7 @@ at::Tensor rope_inv_freq(const ModelConfig& config) {
       double(config.head_dim);
   const at::Tensor inv_freq = 1.0 / at::pow(at::Scalar(config.rope_theta), exponent);
   const RopeScaling& scaling = config.rope_scaling;
-  if (!scaling.freq_factors.empty())
-    return inv_freq / at::tensor(scaling.freq_factors, at::kFloat);
+  if (!scaling.freq_factors.empty()) return inv_freq / at::tensor(scaling.freq_factors, at::kFloat);
   if (scaling.rope_type == "linear") return inv_freq / scaling.factor;
   if (scaling.rope_type == "llama3") return llama3_scaled(inv_freq, scaling);
   return inv_freq;

@@ -2,51 +2,27 @@
 
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
+#include <unistd.h>
 
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
+#include "data/chat_templates.h"
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/json.h"
 #include "models/formats/safetensors.h"
 #include "models/lora.h"
-#include "models/registry.h"
 #include "trainer/adapter.h"
-#include "trainer/evaluate/sample.h"
 #include "trainer/generate.h"
-#include "trainer/runtime.h"
+#include "trainer/load_model.h"
 
 namespace tptt {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Loaded {
-  std::unique_ptr<CausalLM> model;
-  std::unique_ptr<Tokenizer> tokenizer;
-};
-
-Branch parse_branch(const std::string& name) {
-  if (name == "mixed") return Branch::mixed;
-  if (name == "softmax") return Branch::softmax;
-  if (name == "linear") return Branch::linear;
-  throw UsageError("--branch '" + name + "': expected mixed, softmax or linear");
-}
-
-Loaded load(const CommonFlags& common, bool with_tokenizer) {
-  const ModelFiles files = find_model(common.model);
-  set_threads(common.num_threads);
-  const at::Device device = resolve_device(common.device);
-  Loaded loaded;
-  loaded.model = load_causal_lm(files, resolve_dtype(common.dtype, device), device);
-  if (!common.adapter.empty()) apply_adapter(*loaded.model, common.adapter);
-  if (with_tokenizer) loaded.tokenizer = load_tokenizer(files);
-  return loaded;
-}
 
 std::string read_stdin() {
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
@@ -101,7 +77,7 @@ void inspect_adapter(const std::string& dir) {
 }  // namespace
 
 void run_generate(const CommonFlags& common, const GenerateFlags& flags) {
-  const Loaded loaded = load(common, true);
+  const LoadedModel loaded = load_model(common, true);
   const std::string prompt = flags.prompt.empty() ? read_stdin() : flags.prompt;
   TokenIds ids;
   if (flags.chat) {
@@ -121,7 +97,7 @@ void run_generate(const CommonFlags& common, const GenerateFlags& flags) {
 
 void run_logits(const CommonFlags& common, const std::string& input_ids,
                 const std::string& output) {
-  const Loaded loaded = load(common, false);
+  const LoadedModel loaded = load_model(common, false);
   const CausalLM& model = *loaded.model;
   const auto rows = read_input_ids(input_ids, model.config.vocab_size);
   std::vector<int64_t> ids, lengths;
@@ -157,53 +133,6 @@ void run_tokenize(const std::string& model, bool decode, bool special) {
   }
 }
 
-void run_eval(const CommonFlags& common, const EvalFlags& flags) {
-  const Branch branch = parse_branch(common.branch);
-  const auto rows = read_rows(flags.data, "auto", flags.limit);
-  const Loaded loaded = load(common, true);
-  const CausalLM& model = *loaded.model;
-  const std::string name =
-      rows[0].messages.empty() ? "" : resolve_chat_template(flags.chat_template, *loaded.tokenizer);
-  if (model.config.eos_token_id.empty()) throw Error("the model's config names no eos_token_id");
-  TokenizeOptions options{name, flags.max_length, "truncate", true};
-  const LossScore loss = evaluate_loss(
-      model,
-      tokenize_rows(rows, *loaded.tokenizer, int32_t(model.config.eos_token_id[0]), options)
-          .examples,
-      2048, branch);
-  Json result = {{"task", flags.task},
-                 {"model", common.model},
-                 {"adapter", common.adapter},
-                 {"branch", common.branch},
-                 {"rows", rows.size()},
-                 {"loss", loss.loss},
-                 {"perplexity", std::exp(loss.loss)},
-                 {"target_tokens", loss.num_target_tokens}};
-  if (flags.task == "sample") {
-    std::vector<Row> shots;
-    if (flags.num_fewshot > 0) {
-      if (flags.shots_data.empty()) throw UsageError("--num-fewshot needs --shots FILE");
-      shots = read_rows(flags.shots_data, "auto", flags.num_fewshot);
-    }
-    const ExactMatchScore score = evaluate_exact_match(model, *loaded.tokenizer, name, rows, shots,
-                                                       flags.num_fewshot, flags.batch_size, branch);
-    result["exact_match"] = double(score.correct) / double(score.total);
-    result["num_fewshot"] = flags.num_fewshot;
-    result["answers"] = score.answers;
-  } else if (flags.task != "perplexity") {
-    throw UsageError("--task '" + flags.task + "': expected sample or perplexity");
-  }
-  if (!flags.output.empty()) write_file_atomic(flags.output, result.dump(2) + "\n");
-  if (flags.json) {
-    std::cout << result.dump() << "\n";
-    return;
-  }
-  std::printf("rows %zu  loss %.4f  perplexity %.3f", rows.size(), loss.loss, std::exp(loss.loss));
-  if (result.contains("exact_match"))
-    std::printf("  exact match %.1f%%", 100 * result["exact_match"].get<double>());
-  std::printf("\n");
-}
-
 void run_inspect(const std::string& path) {
   if (fs::exists(fs::path(path) / "adapter_config.json")) return inspect_adapter(path);
   if (fs::path(path).extension() == ".safetensors")
@@ -224,10 +153,15 @@ void run_export(const std::string& from, const std::string& format, const std::s
   read_safetensors_header(ReadFile((adapter / "adapter_model.safetensors").string()));
   if (fs::exists(output) && !fs::is_empty(output))
     throw UsageError("--output '" + output + "' is not empty; choose a new directory");
-  fs::create_directories(output);
+  // Whole or not at all: copied beside the target, renamed into place.
+  const fs::path target = fs::absolute(output).lexically_normal();
+  const fs::path temporary = target.parent_path() / ("." + target.filename().string() + ".tmp-" +
+                                                     std::to_string(getpid()));
+  fs::create_directories(temporary);
   for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "README.md",
                            "liza_config.json", "liza.safetensors"})
-    if (fs::exists(adapter / name)) fs::copy_file(adapter / name, fs::path(output) / name);
+    if (fs::exists(adapter / name)) fs::copy_file(adapter / name, temporary / name);
+  fs::rename(temporary, target);
   std::printf("PEFT adapter in %s\n", output.c_str());
 }
 

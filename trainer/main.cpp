@@ -40,6 +40,13 @@ void add_train(CLI::App& app) {
   command->callback([=] { train(load_config(*path, *overrides), *flags); });
 }
 
+// One line whatever a file's names and texts hold.
+void print_error(std::string text) {
+  for (char& c : text)
+    if (uint8_t(c) < ' ' || c == '\x7f') c = ' ';
+  std::fprintf(stderr, "error: %s\n", text.c_str());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -54,9 +61,15 @@ int main(int argc, char** argv) {
   command->add_option("--prompt", generate.prompt, "text; without it, stdin");
   command->add_flag("--chat", generate.chat, "the prompt is a user's turn");
   command->add_option("--chat-template", generate.chat_template)->capture_default_str();
-  command->add_option("--max-new-tokens", generate.max_new_tokens)->capture_default_str();
-  command->add_option("--temperature", generate.temperature, "0: greedy")->capture_default_str();
-  command->add_option("--top-p", generate.top_p)->capture_default_str();
+  command->add_option("--max-new-tokens", generate.max_new_tokens)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--temperature", generate.temperature, "0: greedy")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--top-p", generate.top_p, "smallest set of tokens of this probability")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-6, 1.0));
   command->add_option("--seed", generate.seed)->capture_default_str();
   command->callback([&] { run_generate(common, generate); });
 
@@ -66,10 +79,18 @@ int main(int argc, char** argv) {
   add_common(*command, common);
   command->add_option("--task", eval.task, "sample (exact match) or perplexity")
       ->capture_default_str();
-  command->add_option("--data", eval.data, "rows to score (JSONL)")->required();
+  command->add_option("--data", eval.data, "rows to score (JSONL), or a .txt for perplexity")
+      ->required();
   command->add_option("--shots", eval.shots_data, "rows for --num-fewshot");
-  command->add_option("--num-fewshot", eval.num_fewshot)->capture_default_str();
-  command->add_option("--limit", eval.limit, "rows; 0: all")->capture_default_str();
+  command->add_option("--num-fewshot", eval.num_fewshot)
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--limit", eval.limit, "rows; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--max-length", eval.max_length, "tokens of a row or window")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1 << 20));
   command->add_option("--chat-template", eval.chat_template)->capture_default_str();
   command->add_option("--batch-size", eval.batch_size)
       ->capture_default_str()
@@ -110,16 +131,16 @@ int main(int argc, char** argv) {
   } catch (const Interrupted& e) {
     return e.exit_code;
   } catch (const UsageError& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
+    print_error(e.what());
     return 2;
   } catch (const Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
+    print_error(e.what());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: out of memory; lower the batch size or max_length\n");
+    print_error("out of memory; lower the batch size or max_length");
   } catch (const c10::Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what_without_backtrace());
+    print_error(e.what_without_backtrace());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
+    print_error(e.what());
   }
   return 1;
 }

@@ -120,9 +120,7 @@ RunDir open_checked(Config& config, const std::string& resume) {
   } else if (had_run) {
     run.resume_from = newest_complete_checkpoint(run.checkpoints());
   }
-  fs::create_directories(run.checkpoints());
   remove_unfinished_checkpoints(run.checkpoints());
-  write_run_config(run, config);
   return run;
 }
 

@@ -35,17 +35,18 @@ struct RunDir {
   int lock_fd_;
 };
 
-/// Opens training.output_dir: creates and locks it, finds the checkpoint to resume from and writes
-/// the resolved config.yaml. `resume` is "auto" (the newest complete checkpoint), "never" (the
-/// directory must hold no run) or the path of a checkpoint. Values `auto` in `config` become what
-/// the earlier run resolved them to. A directory that holds another run or foreign files is refused
-/// with UsageError before anything in it is changed; one that is in use, with Error naming the pid.
+/// Opens training.output_dir: creates and locks it and finds the checkpoint to resume from.
+/// `resume` is "auto" (the newest complete checkpoint), "never" (the directory must hold no run) or
+/// the path of a checkpoint. Values `auto` in `config` become what the earlier run resolved them
+/// to. A directory that holds another run or foreign files is refused with UsageError before
+/// anything in it is changed; one that is in use, with Error naming the pid. The directory holds a
+/// run once write_run_config was called: what fails before leaves no obstacle.
 RunDir open_run_dir(Config& config, const std::string& resume);
 
 /// What open_run_dir would refuse, without touching the directory (for a dry run).
 void check_run_dir(Config& config, const std::string& resume);
 
-/// Rewrites config.yaml, once `auto` values are resolved.
+/// Writes config.yaml, once `auto` values are resolved.
 void write_run_config(const RunDir& run, const Config& config);
 
 }  // namespace tptt

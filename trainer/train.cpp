@@ -160,8 +160,8 @@ class Run {
   }
 
   StepResult compute(int64_t step) {
-    const auto batches = step_batches(config_, data_, model_->config.vocab_size, model_->device(),
-                                      step);
+    const auto batches =
+        step_batches(config_, data_, model_->config.vocab_size, model_->device(), step);
     return forward_backward(*model_, batches, {uint64_t(config_.training.seed), uint64_t(step), 0});
   }
 
@@ -218,8 +218,7 @@ class Run {
 
   void evaluate() {
     const LossScore score = evaluate_loss(
-        *model_, data_.eval,
-        config_.training.per_device_eval_batch_size * config_.data.max_length);
+        *model_, data_.eval, config_.training.per_device_eval_batch_size * config_.data.max_length);
     if (step_ == 0) eval_loss_before_ = score.loss;
     eval_loss_ = score.loss;
     MetricsRow row = new_row();
@@ -302,8 +301,8 @@ class Run {
     if (tokens_ > 0) {
       const ModelConfig& c = model_->config;
       const double peak = measure_gemm_gflops(
-          std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size,
-          c.intermediate_size, model_->head().weight.scalar_type(), model_->device());
+          std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size, c.intermediate_size,
+          model_->head().weight.scalar_type(), model_->device());
       results["tokens_per_second"] = double(tokens_) / step_seconds_;
       results["gemm_peak_gflops"] = peak;
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
@@ -330,11 +329,13 @@ class Run {
     int64_t trainable = 0, average = 0;
     for (const Trainable& p : trainables(*model_)) trainable += p.tensor.numel();
     for (const Example& e : data_.train) average += int64_t(e.ids.size());
-    const double share =
-        double(average) / double(steps_per_epoch(config_, data_)) / double(std::max<int64_t>(most, 1));
+    const double share = double(average) / double(steps_per_epoch(config_, data_)) /
+                         double(std::max<int64_t>(most, 1));
     std::printf(
-        "configuration is valid: %ld steps of up to %ld tokens, %ld trainable parameters, %s on %s\n"
-        "forecast, from the largest step: %.2f GB peak memory, %.0f s of training (%.2f s a step)\n",
+        "configuration is valid: %ld steps of up to %ld tokens, %ld trainable parameters, %s on "
+        "%s\n"
+        "forecast, from the largest step: %.2f GB peak memory, %.0f s of training (%.2f s a "
+        "step)\n",
         long(total_), long(most), long(trainable), config_.model.dtype.c_str(),
         config_.model.device.c_str(), peak_rss_gb(), seconds * share * double(total_),
         seconds * share);

@@ -56,8 +56,7 @@ int64_t steps_per_epoch(const Config& config, const TrainingData& data) {
 
 int64_t total_steps(const Config& config, const TrainingData& data) {
   if (config.training.max_steps > 0) return config.training.max_steps;
-  const double steps =
-      config.training.num_train_epochs * double(steps_per_epoch(config, data));
+  const double steps = config.training.num_train_epochs * double(steps_per_epoch(config, data));
   return std::max<int64_t>(1, int64_t(std::ceil(steps)));
 }
 

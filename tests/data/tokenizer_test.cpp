@@ -66,7 +66,7 @@ TEST_CASE("offsets name each token's first byte in the normalised text") {
 TEST_CASE("a stream never shows half a character") {
   const auto tokenizer = load_tokenizer(find_model(golden_dir() + "/gpt2"));
   const TokenIds ids = tokenizer->encode("\U0001FAE8 x");  // not in the training text: bytes
-  REQUIRE(ids.size() == 4);  // three for the character
+  REQUIRE(ids.size() == 4);                                // three for the character
   StreamDecoder stream(*tokenizer);
   CHECK(stream.push(ids[0]).empty());
   CHECK(stream.push(ids[1]).empty());

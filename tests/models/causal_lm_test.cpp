@@ -11,9 +11,8 @@
 #include <numeric>
 
 #include "models/lora.h"
-#include "tests/models/tiny_model.h"
-
 #include "tests/catch.h"
+#include "tests/models/tiny_model.h"
 
 using namespace tptt;
 
@@ -53,8 +52,7 @@ TEST_CASE("decoding token by token equals the full forward") {
   const auto mag = GENERATE(as<std::string>(), "constant", "learned");
   at::manual_seed(1);
   const auto model = load_tiny("gqa_bias_bf16_sharded");
-  if (!mode.empty())
-    inject_liza(*model, memory(mode, mag, mag == "learned" ? "match" : "none"));
+  if (!mode.empty()) inject_liza(*model, memory(mode, mag, mag == "learned" ? "match" : "none"));
   add_random_lora(*model);
   const std::vector<int64_t> full{21, 1 + 20, 2 + 20, 37 + 20}, prompt{1, 1, 2, 37};
   const at::Tensor ids = random_ids(sum(full), model->config.vocab_size);

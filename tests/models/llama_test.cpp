@@ -5,9 +5,8 @@
 #include <c10/core/GradMode.h>
 
 #include "models/formats/json.h"
-#include "tests/models/tiny_model.h"
-
 #include "tests/catch.h"
+#include "tests/models/tiny_model.h"
 
 using namespace tptt;
 
@@ -27,9 +26,8 @@ at::Tensor read_ids(const std::string& path, std::vector<int64_t>* lengths) {
 
 TEST_CASE("logits of tiny models of odd shapes are Transformers'", "[golden]") {
   const c10::AutoGradMode no_grad(false);
-  for (const char* name :
-       {"tied", "gqa_bias_bf16_sharded", "mqa_head_dim_f16", "linear_rope", "llama3_rope",
-        "odd_sharded", "gguf_float", "gguf_blocks"}) {
+  for (const char* name : {"tied", "gqa_bias_bf16_sharded", "mqa_head_dim_f16", "linear_rope",
+                           "llama3_rope", "odd_sharded", "gguf_float", "gguf_blocks"}) {
     INFO(name);
     const std::string dir = golden_dir() + "/llama/" + name;
     std::vector<int64_t> lengths;

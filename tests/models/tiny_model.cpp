@@ -38,8 +38,8 @@ at::Tensor read_golden(const std::string& path, const std::string& name) {
   throw Error(path + ": no tensor " + name);
 }
 
-at::Tensor logits(const CausalLM& model, const at::Tensor& ids,
-                  const std::vector<int64_t>& lengths, DecodeCache* cache) {
+at::Tensor logits(const CausalLM& model, const at::Tensor& ids, const std::vector<int64_t>& lengths,
+                  DecodeCache* cache) {
   return model.head().forward(model.hidden(ids, model.context(lengths, cache)), nullptr);
 }
 
@@ -58,8 +58,7 @@ void add_random_lora(CausalLM& model, double dropout) {
   c10::AutoGradMode no_grad(false);
   auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t(5));
   for (const Trainable& t : trainables(model))
-    if (t.name.find("lora_B") != std::string::npos)
-      at::Tensor(t.tensor).normal_(0, 0.1, generator);
+    if (t.name.find("lora_B") != std::string::npos) at::Tensor(t.tensor).normal_(0, 0.1, generator);
 }
 
 }  // namespace tptt

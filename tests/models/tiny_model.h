@@ -20,8 +20,8 @@ std::unique_ptr<CausalLM> load_tiny(const std::string& name, at::ScalarType dtyp
 at::Tensor read_golden(const std::string& path, const std::string& name);
 
 /// Logits [N, V] of sequences one after another.
-at::Tensor logits(const CausalLM& model, const at::Tensor& ids,
-                  const std::vector<int64_t>& lengths, DecodeCache* cache = nullptr);
+at::Tensor logits(const CausalLM& model, const at::Tensor& ids, const std::vector<int64_t>& lengths,
+                  DecodeCache* cache = nullptr);
 
 /// ||a - b|| / ||b||, in double.
 double relative(const at::Tensor& a, const at::Tensor& b);

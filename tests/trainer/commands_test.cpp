@@ -1,53 +1,162 @@
-#include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include <sstream>
+
+#include "models/formats/json.h"
+#include "tests/temp_dir.h"
+#include "tests/trainer/tiny_run.h"
+
+using namespace tptt;
+namespace fs = std::filesystem;
 
 namespace {
 
-struct Outcome {
-  int code;
-  std::string text;  // stdout and stderr
-};
-
-Outcome run_tptt(const std::string& arguments) {
-  FILE* pipe = popen((std::string(TPTT_BINARY) + " " + arguments + " 2>&1").c_str(), "r");
-  Outcome outcome{0, ""};
-  for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.text += char(c);
-  outcome.code = WEXITSTATUS(pclose(pipe));
-  return outcome;
-}
-
-std::string make_dir(const std::string& name, const std::string& config) {
-  const auto dir = std::filesystem::temp_directory_path() / name;
-  std::filesystem::create_directories(dir);
-  std::ofstream(dir / "config.json") << config;
-  return dir.string();
-}
-
+// One error line, the last; only what was logged before may stand above it.
 void check_one_line(const Outcome& outcome, int code, const std::string& fragment) {
   INFO(outcome.text);
   CHECK(outcome.code == code);
-  CHECK(outcome.text.starts_with("error: "));
-  CHECK(outcome.text.find(fragment) != std::string::npos);
-  CHECK(std::count(outcome.text.begin(), outcome.text.end(), '\n') == 1);
+  std::istringstream lines(outcome.text);
+  std::string last;
+  for (std::string line; std::getline(lines, line);) {
+    if (!last.empty()) CHECK(last.starts_with("info: "));
+    last = line;
+  }
+  CHECK(last.starts_with("error: "));
+  CHECK(last.find(fragment) != std::string::npos);
+}
+
+void replace_in(const fs::path& path, const std::string& from, const std::string& to) {
+  std::string text = read_text(path);
+  const size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  write_text(path, text.replace(at, from.size(), to));
 }
 
 }  // namespace
 
-TEST_CASE("user errors are one line with an exit code") {
-  check_one_line(run_tptt("inspect /nowhere/model"), 2, "does not exist");
+TEST_CASE("a wrong command line or configuration is one line and exit code 2") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string config = write_tiny_config(dir.path), train = "train " + config + " ";
   check_one_line(run_tptt("train /nowhere.yaml"), 2, "no such file");
-  const std::string llama =
-      R"({"model_type": "llama", "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8,
-          "num_hidden_layers": 1, "num_attention_heads": 2})";
-  check_one_line(run_tptt("inspect " + make_dir("tptt_no_weights", llama)), 1,
-                 "model.safetensors is missing");
-  const std::string dir = make_dir("tptt_truncated", llama);
-  std::ofstream(dir + "/model.safetensors") << std::string("\x40\0\0\0\0\0\0\0{", 9);
-  check_one_line(run_tptt("inspect " + dir), 1, "truncated");
-  check_one_line(run_tptt("inspect " + make_dir("tptt_unknown", R"({"model_type": "mamba"})")), 1,
-                 "'vocab_size' is missing");
-  check_one_line(run_tptt("logits " + dir + " --device cuda --input-ids x --output y"), 2, "cuda");
+  check_one_line(run_tptt(train + "training.learning_rat=1"), 2, "did you mean 'learning_rate'");
+  check_one_line(run_tptt(train + "training.max_steps=many"), 2, "'training.max_steps'");
+  check_one_line(run_tptt(train + "model.name_or_path=/nowhere"), 2, "does not exist");
+  check_one_line(run_tptt(train + "model.device=cuda"), 2, "CUDA");
+  check_one_line(run_tptt(train + "lora.target_modules=[nothing]"), 2, "q_proj");
+  check_one_line(run_tptt("inspect /nowhere/model"), 2, "does not exist");
+  check_one_line(
+      run_tptt("logits " + dir.path.string() + "/model --device cuda --input-ids x --output y"), 2,
+      "CUDA");
+  check_one_line(run_tptt("eval " + dir.path.string() + "/model --task chess --data " +
+                          dir.path.string() + "/rows.jsonl"),
+                 2, "chess");
+}
+
+TEST_CASE("broken model files are one line and exit code 1") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const fs::path model = dir.path / "model", weights = model / "model.safetensors";
+  const std::string train = "train " + write_tiny_config(dir.path);
+  SECTION("truncated safetensors") {
+    fs::resize_file(weights, fs::file_size(weights) - 1);
+    check_one_line(run_tptt("inspect " + model.string()), 1, "truncated");
+  }
+  SECTION("no weights") {
+    fs::remove(weights);
+    check_one_line(run_tptt("inspect " + model.string()), 1, "model.safetensors is missing");
+  }
+  SECTION("missing tensor") {
+    replace_in(model / "config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
+    const Outcome outcome = run_tptt("logits " + model.string() + " --input-ids " +
+                                     (dir.path / "ids").string() + " --output o");
+    check_one_line(outcome, 1, "tensor 'model.layers.2.");
+  }
+  SECTION("a tensor that has no place") {
+    replace_in(model / "config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1");
+    check_one_line(run_tptt("logits " + model.string() + " --input-ids i --output o"), 1,
+                   "tensor 'model.layers.1.");
+  }
+  SECTION("unknown model type") {
+    replace_in(model / "config.json", "\"llama\"", "\"mamba\"");
+    check_one_line(run_tptt("logits " + model.string() + " --input-ids i --output o"), 1, "mamba");
+  }
+  SECTION("truncated GGUF") {
+    const fs::path gguf = dir.path / "cut.gguf";
+    fs::copy_file(TPTT_SOURCE_DIR "/tests/golden/llama/gguf_blocks/model.gguf", gguf);
+    fs::resize_file(gguf, fs::file_size(gguf) - 40);
+    check_one_line(run_tptt("logits " + gguf.string() + " --input-ids i --output o"), 1,
+                   "truncated");
+  }
+  SECTION("no tokenizer") {
+    fs::remove(model / "tokenizer.json");
+    check_one_line(run_tptt(train), 1, "tokenizer.json is missing");
+  }
+}
+
+TEST_CASE("broken data is named by file and line") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train = "train " + write_tiny_config(dir.path);
+  write_text(dir.path / "rows.jsonl",
+             "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 1}\n");
+  check_one_line(run_tptt(train), 1, "rows.jsonl:2: key 'prompt' must be a string");
+  write_text(dir.path / "rows.jsonl", "\n");
+  check_one_line(run_tptt(train), 1, "the dataset is empty");
+  fs::remove(dir.path / "rows.jsonl");
+  check_one_line(run_tptt(train), 1, "rows.jsonl: cannot open");
+}
+
+TEST_CASE("an output_dir of another run or of other files is left alone") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train = "train " + write_tiny_config(dir.path) + " ";
+  REQUIRE(run_tptt(train).code == 0);
+  check_one_line(run_tptt(train + "lora.r=8 training.seed=1"), 2,
+                 "lora.r (4 there, 8 now); training.seed (42 there, 1 now)");
+  check_one_line(run_tptt(train + "--resume never"), 2, "--resume is never");
+  check_one_line(run_tptt(train + "training.output_dir=" + (dir.path / "model").string()), 2,
+                 "but no run");
+}
+
+TEST_CASE("generate, eval, logits, inspect and export work on a trained adapter") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string model = (dir.path / "model").string(), run = (dir.path / "run").string();
+  REQUIRE(run_tptt("train " + write_tiny_config(dir.path, 12, "liza: {mag: {mag_weight: 0.2}}\n"))
+              .code == 0);
+  const std::string with_adapter = model + " --adapter " + run + "/adapter ";
+
+  const Outcome generated =
+      run_tptt("generate " + with_adapter + "--prompt 'count to 3:' --max-new-tokens 5");
+  INFO(generated.text);
+  CHECK(generated.code == 0);
+  CHECK(run_tptt("generate " + with_adapter +
+                 "--prompt x --temperature 1 --top-p 0.9 --seed 4 --max-new-tokens 8")
+            .text == run_tptt("generate " + with_adapter +
+                              "--prompt x --temperature 1 --top-p 0.9 --seed 4 --max-new-tokens 8")
+                         .text);
+
+  const Outcome eval = run_tptt("eval " + with_adapter + "--task sample --json --data " +
+                                (dir.path / "rows.jsonl").string());
+  INFO(eval.text);
+  REQUIRE(eval.code == 0);
+  const Json score = parse_json(eval.text, "eval");
+  CHECK(score["rows"] == 12);
+  CHECK(score["loss"].get<double>() > 0);
+
+  write_text(dir.path / "ids.json", R"({"input_ids": [[1, 2, 3], [4, 5, 6]]})");
+  CHECK(run_tptt("logits " + with_adapter + "--input-ids " + (dir.path / "ids.json").string() +
+                 " --output " + (dir.path / "logits.safetensors").string())
+            .code == 0);
+  CHECK(fs::file_size(dir.path / "logits.safetensors") > 2 * 3 * 1024 * 4);
+
+  CHECK(run_tptt("inspect " + model).text.find("llama") != std::string::npos);
+  CHECK(run_tptt("inspect " + run + "/adapter").text.find("LiZA memory") != std::string::npos);
+  CHECK(run_tptt("inspect " + run + "/adapter/liza.safetensors").code == 0);
+
+  const std::string to = " --format peft --output " + (dir.path / "peft").string();
+  CHECK(run_tptt("export " + run + to).code == 0);
+  CHECK(read_text(dir.path / "peft/adapter_model.safetensors") ==
+        read_text(dir.path / "run/adapter/adapter_model.safetensors"));
+  check_one_line(run_tptt("export " + run + to), 2, "is not empty");
 }

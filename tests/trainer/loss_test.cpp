@@ -6,13 +6,11 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
-
 #include <c10/core/GradMode.h>
 
 #include "models/lora.h"
-#include "tests/models/tiny_model.h"
-
 #include "tests/catch.h"
+#include "tests/models/tiny_model.h"
 
 using namespace tptt;
 
@@ -66,8 +64,7 @@ TEST_CASE("the chunked loss and its gradient are cross_entropy's") {
   head.weight = at::randn({97, 24});
   for (const int64_t count : {1, 255, 256, 257, 700}) {
     at::Tensor rows = at::randn({count, 24}).requires_grad_(true);
-    const at::Tensor targets =
-        at::randint(0, 97, {count}, at::TensorOptions().dtype(at::kLong));
+    const at::Tensor targets = at::randint(0, 97, {count}, at::TensorOptions().dtype(at::kLong));
     const at::Tensor expected =
         at::cross_entropy_loss(rows.mm(head.weight.t()), targets, {}, at::Reduction::Sum);
     expected.backward();
@@ -139,9 +136,7 @@ TEST_CASE("dropout follows from seed, step and micro-batch alone") {
   const int64_t vocab = model->config.vocab_size;
   const auto examples = random_examples({40}, vocab);
   const Batch batch = collate(examples, {0}, vocab, at::kCPU);
-  const auto loss = [&](DropoutKey key) {
-    return batch_loss(*model, batch, &key).item<double>();
-  };
+  const auto loss = [&](DropoutKey key) { return batch_loss(*model, batch, &key).item<double>(); };
   const double first = loss({1, 2, 3});
   CHECK(loss({1, 2, 3}) == first);
   CHECK(loss({2, 2, 3}) != first);

@@ -287,7 +287,7 @@ TEST_CASE("the quickstart configuration loads") {
   const Config config = load_config(TPTT_SOURCE_DIR "/configs/quickstart.yaml", {});
   CHECK(config.liza.value().mag.mode == "learned");
   CHECK(config.lora.target_modules == std::vector<std::string>{"all-linear"});
-  CHECK(num_warmup_steps(config.training, config.training.max_steps) == 5);
+  CHECK(num_warmup_steps(config.training, config.training.max_steps) == 7);
 }
 
 TEST_CASE("configs/README.md holds the generated reference") {

@@ -26,12 +26,18 @@ Config config_in(const fs::path& dir) {
 }
 
 void save(const RunDir& run, int64_t step) {
-  write_checkpoint_dir(run, step, 9,
-                       [](const fs::path& to) { write_text(to / "a.bin", "abc"); });
+  write_checkpoint_dir(run, step, 9, [](const fs::path& to) { write_text(to / "a.bin", "abc"); });
+}
+
+/// Opens the directory and begins a run in it.
+RunDir begin(Config& config, const std::string& resume = "auto") {
+  RunDir run = open_run_dir(config, resume);
+  write_run_config(run, config);
+  return run;
 }
 
 std::string refusal(Config config, const std::string& resume = "auto") {
-  return message_of<UsageError>([&] { open_run_dir(config, resume); });
+  return message_of<UsageError>([&] { begin(config, resume); });
 }
 
 }  // namespace
@@ -39,7 +45,7 @@ std::string refusal(Config config, const std::string& resume = "auto") {
 TEST_CASE("a new run writes its configuration") {
   const TempDir dir;
   Config config = config_in(dir.path / "deep" / "run");
-  const RunDir run = open_run_dir(config, "auto");
+  const RunDir run = begin(config);
   CHECK(read_text(run.config_yaml()) == to_yaml(config));
   CHECK_FALSE(run.resume_from);
   CHECK(run.resume_step() == 0);
@@ -53,19 +59,19 @@ TEST_CASE("a second run is refused at once with the first one's pid and a killed
   REQUIRE(::pipe(ready) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    const RunDir run = open_run_dir(config, "auto");
+    const RunDir run = begin(config);
     if (::write(ready[1], "x", 1) != 1) ::_exit(1);
     while (true) ::pause();
   }
   char byte = 0;
   REQUIRE(::read(ready[0], &byte, 1) == 1);
   const auto start = std::chrono::steady_clock::now();
-  const std::string text = message_of<Error>([&] { open_run_dir(config, "auto"); });
+  const std::string text = message_of<Error>([&] { begin(config); });
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
   CHECK_THAT(text, Contains("in use") && Contains(std::to_string(child)));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  CHECK_NOTHROW(open_run_dir(config, "auto"));
+  CHECK_NOTHROW(begin(config));
   ::close(ready[0]);
   ::close(ready[1]);
 }
@@ -73,7 +79,7 @@ TEST_CASE("a second run is refused at once with the first one's pid and a killed
 TEST_CASE("a run with other settings is refused by key and left as it was") {
   const TempDir dir;
   Config config = config_in(dir.path);
-  { open_run_dir(config, "auto"); }
+  { begin(config); }
   const std::string before = read_text(dir.path / "config.yaml");
   config.lora.r = 4;
   CHECK_THAT(refusal(config), Contains("lora.r (8 there, 4 now)"));
@@ -102,7 +108,7 @@ TEST_CASE("what a run killed at its start leaves is no obstacle") {
 TEST_CASE("resume never refuses an existing run") {
   const TempDir dir;
   Config config = config_in(dir.path);
-  { open_run_dir(config, "never"); }
+  { begin(config, "never"); }
   CHECK_THAT(refusal(config, "never"), Contains("--resume is never"));
 }
 
@@ -110,13 +116,13 @@ TEST_CASE("resume auto takes the newest checkpoint that verifies") {
   const TempDir dir;
   Config config = config_in(dir.path);
   {
-    const RunDir run = open_run_dir(config, "auto");
+    const RunDir run = begin(config);
     for (const int64_t step : {5, 10, 15}) save(run, step);
     write_text(run.checkpoint(15) / "a.bin", "abd");
     fs::create_directory(run.checkpoint(20));
     fs::create_directory(run.checkpoints() / ".tmp-25-1");
   }
-  const RunDir run = open_run_dir(config, "auto");
+  const RunDir run = begin(config);
   CHECK(run.resume_step() == 10);
   CHECK_FALSE(fs::exists(run.checkpoints() / ".tmp-25-1"));
 }
@@ -125,7 +131,7 @@ TEST_CASE("resume from a path checks it and its run") {
   const TempDir dir;
   Config config = config_in(dir.path / "a");
   {
-    const RunDir run = open_run_dir(config, "auto");
+    const RunDir run = begin(config);
     save(run, 5);
     save(run, 10);
   }
@@ -142,11 +148,19 @@ TEST_CASE("auto settings become what the run resolved") {
   const TempDir dir;
   Config config = config_in(dir.path);
   {
-    const RunDir run = open_run_dir(config, "auto");
+    const RunDir run = begin(config);
     config.model.dtype = "bfloat16";
     write_run_config(run, config);
   }
   config.model.dtype = "auto";
-  open_run_dir(config, "auto");
+  begin(config);
   CHECK(config.model.dtype == "bfloat16");
+}
+
+TEST_CASE("a start that fails before the run begins leaves no obstacle") {
+  const TempDir dir;
+  Config config = config_in(dir.path);
+  { open_run_dir(config, "auto"); }
+  config.lora.r = 4;
+  CHECK(refusal(config).empty());
 }

@@ -1,0 +1,159 @@
+#include "trainer/train.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <sstream>
+#include <thread>
+
+#include "models/formats/json.h"
+#include "tests/temp_dir.h"
+#include "tests/trainer/tiny_run.h"
+
+using namespace tptt;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::vector<Json> metrics_of(const fs::path& run) {
+  std::vector<Json> rows;
+  std::istringstream lines(read_text(run / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) rows.push_back(parse_json(line, "metrics"));
+  return rows;
+}
+
+std::vector<double> losses_of(const fs::path& run) {
+  std::vector<double> losses;
+  for (const Json& row : metrics_of(run))
+    if (row.contains("loss")) losses.push_back(row["loss"]);
+  return losses;
+}
+
+std::string adapter_of(const fs::path& run) {
+  return read_text(run / "adapter/adapter_model.safetensors");
+}
+
+std::string output(const fs::path& run) {
+  return " training.output_dir=" + run.string();
+}
+
+constexpr const char* kLiza = "liza: {operator_mode: gated_delta_rule}\n";
+
+}  // namespace
+
+TEST_CASE("a run leaves what its documentation says") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const Outcome outcome = run_tptt("train " + write_tiny_config(dir.path, 12, kLiza));
+  INFO(outcome.text);
+  REQUIRE(outcome.code == 0);
+  const fs::path run = dir.path / "run";
+  for (const char* name :
+       {"config.yaml", "run.json", "metrics.jsonl", "results.json", "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors", "adapter/liza_config.json", "adapter/liza.safetensors",
+        "adapter/README.md", "checkpoints/step-000004/manifest.json",
+        "checkpoints/step-000006/optimizer.safetensors"})
+    CHECK(fs::exists(run / name));
+  CHECK_FALSE(fs::exists(run / "checkpoints/step-000002"));  // save_total_limit
+  const auto rows = metrics_of(run);
+  CHECK(rows.front().contains("eval_loss"));
+  CHECK(rows.back()["eval_loss"].get<double>() < rows.front()["eval_loss"].get<double>());
+  for (const char* key : {"step", "epoch", "loss", "learning_rate", "mag_weight", "grad_norm",
+                          "target_tokens", "tokens_per_second", "step_seconds", "peak_rss_gb"})
+    CHECK(rows[1].contains(key));
+  const Json files = read_json_file(run / "run.json")["files"];
+  CHECK(files.size() == 5);  // weights, configuration, two of the tokenizer, rows
+}
+
+TEST_CASE("a dry run checks, forecasts and leaves nothing") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string config = write_tiny_config(dir.path, 12, kLiza);
+  const Outcome outcome = run_tptt("train " + config + " --dry-run");
+  CHECK(outcome.code == 0);
+  CHECK(outcome.text.find("GB peak memory") != std::string::npos);
+  CHECK_FALSE(fs::exists(dir.path / "run"));
+}
+
+TEST_CASE("the loss is the mean over all targets of the accumulated batch") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train = "train " + write_tiny_config(dir.path, 12, kLiza) +
+                            " lora.lora_dropout=0 training.max_steps=3 ";
+  const auto run = [&](const std::string& name, const std::string& overrides) {
+    REQUIRE(run_tptt(train + overrides + output(dir.path / name)).code == 0);
+    return losses_of(dir.path / name);
+  };
+  const auto whole = run("whole", "training.per_device_train_batch_size=4");
+  const auto parts = run("parts",
+                         "training.per_device_train_batch_size=1 "
+                         "training.gradient_accumulation_steps=4");
+  REQUIRE(whole.size() == 3);
+  for (size_t i = 0; i < whole.size(); ++i) CHECK(parts[i] == Approx(whole[i]).epsilon(1e-5));
+}
+
+TEST_CASE("a resumed run ends with the bytes of one that was never stopped") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train =
+      "train " + write_tiny_config(dir.path, 12, kLiza) + " training.lr_scheduler_type=constant ";
+  const fs::path whole = dir.path / "whole", halves = dir.path / "halves";
+  REQUIRE(run_tptt(train + output(whole)).code == 0);
+  REQUIRE(run_tptt(train + "training.max_steps=3" + output(halves)).code == 0);
+  REQUIRE(run_tptt(train + output(halves)).code == 0);
+  CHECK(adapter_of(halves) == adapter_of(whole));
+  CHECK(losses_of(halves) == losses_of(whole));
+}
+
+TEST_CASE("a killed or interrupted run goes on to the same bytes") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string config = write_tiny_config(dir.path, 12, kLiza);
+  const std::string train = "train " + config + " training.max_steps=60 training.save_steps=5 ";
+  const fs::path whole = dir.path / "whole", stopped = dir.path / "stopped";
+  REQUIRE(run_tptt(train + output(whole)).code == 0);
+  const int signal = GENERATE(SIGKILL, SIGTERM, SIGINT);
+  INFO("signal " << signal);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::freopen("/dev/null", "w", stderr);
+    const std::string to = "training.output_dir=" + stopped.string();
+    ::execl(TPTT_BINARY, "tptt", "train", config.c_str(), "training.max_steps=60",
+            "training.save_steps=5", to.c_str(), nullptr);
+    ::_exit(127);
+  }
+  while (!fs::exists(stopped / "checkpoints/step-000005"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ::kill(child, signal);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (signal == SIGKILL) {
+    CHECK(WIFSIGNALED(status));
+  } else {
+    CHECK(WEXITSTATUS(status) == 128 + signal);
+  }
+  CHECK_FALSE(fs::exists(stopped / "adapter"));
+  const Outcome resumed = run_tptt(train + output(stopped));
+  INFO(resumed.text);
+  REQUIRE(resumed.code == 0);
+  CHECK(resumed.text.find("resumed from") != std::string::npos);
+  CHECK(adapter_of(stopped) == adapter_of(whole));
+  CHECK(losses_of(stopped) == losses_of(whole));
+}
+
+TEST_CASE("training goes on from an adapter of another run") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train = "train " + write_tiny_config(dir.path, 12, kLiza) + " ";
+  const fs::path first = dir.path / "first", second = dir.path / "second";
+  REQUIRE(run_tptt(train + output(first)).code == 0);
+  REQUIRE(run_tptt(train + "training.learning_rate=0 model.adapter_name_or_path=" +
+                   (first / "adapter").string() + output(second))
+              .code == 0);
+  CHECK(adapter_of(second) == adapter_of(first));
+  CHECK(metrics_of(second).front()["eval_loss"] == metrics_of(first).back()["eval_loss"]);
+}

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <memory>
+
+#include "data/tokenizer.h"
+#include "models/causal_lm.h"
+#include "trainer/commands.h"
+
+namespace tptt {
+
+struct LoadedModel {
+  std::unique_ptr<CausalLM> model;
+  std::unique_ptr<Tokenizer> tokenizer;
+};
+
+/// Finds and loads what the flags name, adapter included, on their device. Throws Error.
+LoadedModel load_model(const CommonFlags& common, bool with_tokenizer);
+
+/// "mixed", "softmax" or "linear". Throws UsageError.
+Branch parse_branch(const std::string& name);
+
+}  // namespace tptt
