@@ -51,6 +51,7 @@ void print_error(std::string text) {
 
 int main(int argc, char** argv) {
   CLI::App app("tptt: fine-tune pretrained transformers with LoRA and a linear-attention memory");
+  app.set_version_flag("--version", std::string("tptt ") + TPTT_VERSION);
   app.require_subcommand(1);
   add_train(app);
 

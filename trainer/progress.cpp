@@ -73,6 +73,12 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
   std::fputs(line.c_str(), stderr);
 }
 
+void show_count(const std::string& what, int64_t done, int64_t total) {
+  if (::isatty(STDERR_FILENO) != 1) return;
+  std::fprintf(stderr, "\r\x1b[K%s %lld/%lld%s", what.c_str(), static_cast<long long>(done),
+               static_cast<long long>(total), done >= total ? "\n" : "");
+}
+
 void end_progress(const Progress& progress) {
   if (!progress.terminal) return;
   std::fputs("\n", stderr);

@@ -8,6 +8,7 @@
 #include "models/formats/error.h"
 #include "trainer/generate.h"
 #include "trainer/loss.h"
+#include "trainer/progress.h"
 
 namespace tptt {
 namespace {
@@ -60,6 +61,7 @@ LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examp
     score.loss += batch_loss(model, batch, nullptr, branch).item<double>();
     score.num_target_tokens += batch.targets.numel();
     begin = end;
+    show_count("examples scored", int64_t(end), int64_t(order.size()));
   }
   score.loss /= double(std::max<int64_t>(score.num_target_tokens, 1));
   return score;
@@ -87,6 +89,7 @@ ExactMatchScore evaluate_exact_match(const CausalLM& model, const Tokenizer& tok
       score.correct += score.answers.back() == expected_answer(rows[i]);
       ++score.total;
     }
+    show_count("answers", score.total, int64_t(rows.size()));
   }
   return score;
 }
