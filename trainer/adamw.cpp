@@ -21,12 +21,13 @@ AdamW::AdamW(std::vector<Trainable> parameters, AdamWOptions options, double gat
 }
 
 double AdamW::grad_norm() const {
-  double total = 0;
+  at::Tensor total;  // stays on the device: one wait for all parameters
   for (const Trainable& p : parameters_) {
-    if (p.tensor.grad().defined())
-      total += p.tensor.grad().square().sum(at::kDouble).item<double>();
+    if (!p.tensor.grad().defined()) continue;
+    const at::Tensor sum = p.tensor.grad().square().sum(at::kDouble);
+    total = total.defined() ? total + sum : sum;
   }
-  return std::sqrt(total);
+  return total.defined() ? std::sqrt(total.item<double>()) : 0;
 }
 
 void AdamW::step(double learning_rate, double grad_scale) {
