@@ -70,9 +70,9 @@ void visit_keys(Is<MagConfig> auto& mag, auto&& key) {
 
 void visit_keys(Is<LizaConfig> auto& liza, auto&& key) {
   key("operator_mode", liza.operator_mode,
-      Rule{.choices = {"delta_rule", "gated_delta_rule"},
-           .not_yet = {"delta_rule_v", "delta_rule_kv", "delta_rule_gelu", "delta_product",
-                       "delta_product_r", "delta_product_c", "gated_delta_product"}},
+      Rule{.choices = {"delta_rule", "delta_rule_v", "delta_rule_kv", "gated_delta_rule"},
+           .not_yet = {"delta_rule_gelu", "delta_product", "delta_product_r", "delta_product_c",
+                       "gated_delta_product"}},
       "Update rule of the memory");
   key("implementation", liza.implementation, Rule{.choices = {"exact"}, .not_yet = {"tptt"}},
       "`exact`: the paper's recurrence");

@@ -13,17 +13,18 @@
 namespace tptt {
 namespace {
 
-enum class Gate { none, key };
+enum class Gate { none, key, value, key_value };
 
 struct Mode {
   const char* name;
-  Gate alpha;
+  Gate alpha, beta;
 };
 
-// beta is the key gate in both.
 constexpr Mode kModes[] = {
-    {"delta_rule", Gate::none},
-    {"gated_delta_rule", Gate::key},
+    {"delta_rule", Gate::none, Gate::key},
+    {"delta_rule_v", Gate::none, Gate::value},
+    {"delta_rule_kv", Gate::none, Gate::key_value},
+    {"gated_delta_rule", Gate::key, Gate::key},
 };
 
 const Mode& find_mode(const std::string& name) {
@@ -63,13 +64,21 @@ DeltaRuleInput liza_inputs(const at::Tensor& q, const at::Tensor& k, const at::T
   const Mode& mode = find_mode(operator_mode);
   const at::ScalarType type = inner_type(q);
   const at::Tensor kf = k.to(type), vf = v.to(type);
-  const at::Tensor s_k = at::sigmoid(pool(kf, previous ? previous->last_k : at::Tensor()));
+  const auto gate = [&](Gate of) -> at::Tensor {
+    const auto pooled = [&](const at::Tensor& x, at::Tensor LizaState::*last) {
+      return at::sigmoid(pool(x, previous ? previous->*last : at::Tensor()));
+    };
+    if (of == Gate::key) return pooled(kf, &LizaState::last_k);
+    if (of == Gate::value) return pooled(vf, &LizaState::last_v);
+    return pooled(kf, &LizaState::last_k) * pooled(vf, &LizaState::last_v);
+  };
   DeltaRuleInput in;
   in.q = l2norm(at::silu(q.to(type)));
   in.k = l2norm(at::silu(kf));
   in.v = vf * (1.0 / std::sqrt(double(v.size(-1))));
-  in.beta = s_k;
-  if (mode.alpha == Gate::key) in.log_alpha = s_k.mean(-1).log() / 64;  // forgetting per 64 tokens
+  in.beta = gate(mode.beta);
+  if (mode.alpha != Gate::none)  // forgetting per 64 tokens
+    in.log_alpha = (mode.alpha == mode.beta ? in.beta : gate(mode.alpha)).mean(-1).log() / 64;
   if (lengths.defined()) {
     const at::Tensor real = at::arange(k.size(2), lengths.options())
                                 .lt(lengths.unsqueeze(1))

@@ -19,7 +19,7 @@ struct MagConfig {
 
 /// The linear-attention memory beside softmax attention; names as in Python tptt.
 struct LizaConfig {
-  std::string operator_mode = "delta_rule";  // delta_rule, gated_delta_rule
+  std::string operator_mode = "delta_rule";  // gates.h: operator_modes()
   std::string implementation = "exact";
   int64_t max_chunk_size = 64;
   std::string linear_precision = "float32";

@@ -48,7 +48,8 @@ std::vector<int64_t> offsets_of(const std::vector<int64_t>& lengths) {
 
 TEST_CASE("decoding token by token equals the full forward") {
   const c10::AutoGradMode no_grad(false);
-  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "gated_delta_rule");
+  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "delta_rule_v", "delta_rule_kv",
+                             "gated_delta_rule");
   const auto mag = GENERATE(as<std::string>(), "constant", "learned");
   at::manual_seed(1);
   const auto model = load_tiny("gqa_bias_bf16_sharded");

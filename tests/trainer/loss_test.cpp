@@ -78,7 +78,8 @@ TEST_CASE("the chunked loss and its gradient are cross_entropy's") {
 }
 
 TEST_CASE("packed examples give the losses and gradients of the same examples one by one") {
-  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "gated_delta_rule");
+  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "delta_rule_v", "delta_rule_kv",
+                             "gated_delta_rule");
   INFO("operator_mode '" << mode << "'");
   at::manual_seed(3);
   const auto model = trainable_model(mode);

@@ -140,7 +140,8 @@ TEST_CASE("an unknown key is shown with file, line, column and the nearest key")
 
 TEST_CASE("settings of later versions are refused as not supported yet") {
   CHECK_THAT(refusal("liza: {operator_mode: delta_rule_gelu}"),
-             Contains("not supported yet: expected one of delta_rule, gated_delta_rule"));
+             Contains("not supported yet: expected one of delta_rule, delta_rule_v, delta_rule_kv, "
+                      "gated_delta_rule"));
   CHECK_THAT(refusal("liza: {implementation: tptt}"), Contains("not supported yet"));
   CHECK_THAT(refusal("liza: {mag: {mode: cyclic}}"), Contains("not supported yet"));
 }
