@@ -8,6 +8,7 @@
 #include "models/formats/error.h"
 #include "trainer/commands.h"
 #include "trainer/config.h"
+#include "trainer/runtime.h"
 #include "trainer/train.h"
 
 namespace {
@@ -50,6 +51,7 @@ void print_error(std::string text) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   CLI::App app("tptt: fine-tune pretrained transformers with LoRA and a linear-attention memory");
   app.set_version_flag("--version", std::string("tptt ") + TPTT_VERSION);
   app.require_subcommand(1);

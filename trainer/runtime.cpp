@@ -5,9 +5,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <chrono>
+#include <climits>
 #include <fstream>
 #include <thread>
 
@@ -58,6 +60,14 @@ at::ScalarType resolve_dtype(const std::string& name, at::Device device) {
 
 std::string to_string(at::ScalarType dtype) {
   return dtype == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
 }
 
 void set_threads(int64_t num_threads) {
