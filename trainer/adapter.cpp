@@ -15,6 +15,7 @@
 #include "models/formats/safetensors.h"
 #include "models/lora.h"
 #include "trainer/config.h"
+#include "trainer/schedule.h"
 
 namespace tptt {
 namespace {
@@ -163,7 +164,7 @@ void write_adapter(CausalLM& model, const AdapterConfig& config, const std::stri
   double mean = 0;
   const auto weights = mag_weights(model);
   for (const double w : weights) mean += w / double(weights.size());
-  liza.mag.effective_weight = mean;
+  liza.mag.effective_weight = mag_alternates(liza.mag) ? liza.mag.mag_weight : mean;
   write_file_atomic((root / "liza_config.json").string(), liza_to_json(liza));
   const NamedTensors gates = named(model, true);
   if (!gates.empty()) write_tensors((root / "liza.safetensors").string(), gates);

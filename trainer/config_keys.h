@@ -54,14 +54,17 @@ void visit_keys(Is<ModelSection> auto& model, auto&& key) {
 }
 
 void visit_keys(Is<MagConfig> auto& mag, auto&& key) {
-  key("mode", mag.mode,
-      Rule{.choices = {"learned", "gradual", "constant"}, .not_yet = {"cyclic", "switch"}},
-      "How the memory's weight is set: one learned gate per head, a ramp, or a constant");
+  key("mode", mag.mode, Rule{.choices = {"learned", "gradual", "constant", "cyclic", "switch"}},
+      "How the memory's weight is set: one learned gate per head, a ramp, a constant, a list gone "
+      "through step by step, or a constant in every other step");
   key("mag_weight", mag.mag_weight, kWeight,
-      "`constant`: the weight; `learned`: where the gates start");
+      "`constant`, `switch`: the weight; `learned`: where the gates start; `cyclic`: the weight "
+      "after "
+      "training");
   key("initial_weight", mag.initial_weight, kWeight, "`gradual`: weight at the first step");
   key("final_weight", mag.final_weight, kWeight, "`gradual`: weight from transition_step on");
   key("transition_step", mag.transition_step, kPositiveCount, "`gradual`: length of the ramp");
+  key("weight_list", mag.weight_list, kWeight, "`cyclic`: the weights, one a step");
   key("gate_lr_multiplier", mag.gate_lr_multiplier, Rule{.min = 0},
       "`learned`: the gates' learning rate over training.learning_rate");
   key("effective_weight", mag.effective_weight, Rule{.min = -1, .max = 1, .adapter_only = true},

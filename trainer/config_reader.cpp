@@ -142,6 +142,13 @@ void read_value(const YamlNode& node, const std::string& key, const Rule&,
   }
 }
 
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                std::vector<double>& to) {
+  if (node.kind != YamlNode::Kind::List) fail_type(node, key, "a list of numbers");
+  to.clear();
+  for (const YamlNode& item : node.items) to.push_back(parse_number<double>(item, key, rule));
+}
+
 /// What one reading of a tree shares.
 struct Reading {
   bool from_adapter = false;
@@ -257,6 +264,10 @@ void check_mag(const YamlNode& root, const std::string& prefix, const MagConfig&
     const std::string key = prefix + "mag_weight";
     fail(nearest_node(root, key), key,
          "must be above 0 and below 1 with mode learned, got " + number_to_yaml(mag.mag_weight));
+  }
+  if (mag.mode == "cyclic" && mag.weight_list.empty()) {
+    const std::string key = prefix + "weight_list";
+    fail(nearest_node(root, key), key, "is needed with mode cyclic: a list of weights, one a step");
   }
 }
 

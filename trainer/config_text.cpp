@@ -37,6 +37,7 @@ std::string type_name(const Rule& rule) {
   if constexpr (std::is_same_v<Value, double>) return "number";
   if constexpr (std::is_same_v<Value, bool>) return "true or false";
   if constexpr (std::is_same_v<Value, std::vector<std::string>>) return "list of text";
+  if constexpr (std::is_same_v<Value, std::vector<double>>) return "list of numbers";
   return "list of {path, format, limit}";
 }
 
@@ -192,6 +193,12 @@ std::string value_to_yaml(int64_t value) {
 }
 std::string value_to_yaml(bool value) {
   return value ? "true" : "false";
+}
+
+std::string value_to_yaml(const std::vector<double>& value) {
+  std::string text;
+  for (const double number : value) text += (text.empty() ? "" : ", ") + number_to_yaml(number);
+  return "[" + text + "]";
 }
 
 std::string value_to_yaml(const std::vector<std::string>& value) {

@@ -21,6 +21,7 @@ std::string value_to_yaml(double value);
 std::string value_to_yaml(int64_t value);
 std::string value_to_yaml(bool value);
 std::string value_to_yaml(const std::vector<std::string>& value);
+std::string value_to_yaml(const std::vector<double>& value);
 std::string value_to_yaml(const std::vector<DataFile>& value);
 
 /// Keys of `resume_conflicts` with both values, for messages.

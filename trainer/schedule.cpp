@@ -27,7 +27,14 @@ double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t to
   return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
 }
 
+bool mag_alternates(const MagConfig& mag) {
+  return mag.mode == "cyclic" || mag.mode == "switch";
+}
+
 double mag_weight_at(const MagConfig& mag, int64_t steps_done) {
+  if (mag.mode == "cyclic")
+    return mag.weight_list[static_cast<size_t>(steps_done) % mag.weight_list.size()];
+  if (mag.mode == "switch") return steps_done % 2 == 0 ? mag.mag_weight : 0;
   if (mag.mode != "gradual") return mag.mag_weight;
   const double ramp = static_cast<double>(steps_done) / static_cast<double>(mag.transition_step);
   return mag.initial_weight + (mag.final_weight - mag.initial_weight) * std::min(ramp, 1.0);

@@ -18,4 +18,8 @@ double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t to
 /// the gates start.
 double mag_weight_at(const MagConfig& mag, int64_t steps_done);
 
+/// Whether the weight goes to and fro (cyclic, switch): then every reader outside a training step
+/// uses mag_weight.
+bool mag_alternates(const MagConfig& mag);
+
 }  // namespace tptt

@@ -217,6 +217,8 @@ class Run {
   }
 
   void evaluate() {
+    if (config_.liza && mag_alternates(config_.liza->mag))
+      set_mag_weight(*model_, config_.liza->mag.mag_weight);
     const LossScore score = evaluate_loss(
         *model_, data_.eval, config_.training.per_device_eval_batch_size * config_.data.max_length);
     if (step_ == 0) eval_loss_before_ = score.loss;

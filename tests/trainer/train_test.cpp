@@ -145,6 +145,20 @@ TEST_CASE("a killed or interrupted run goes on to the same bytes") {
   CHECK(losses_of(stopped) == losses_of(whole));
 }
 
+TEST_CASE("an alternating memory is evaluated as its readers will see it") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string mag = "liza: {mag: {mode: cyclic, weight_list: [0, 1], mag_weight: 0.3}}\n";
+  REQUIRE(run_tptt("train " + write_tiny_config(dir.path, 4, mag)).code == 0);
+  const Outcome eval = run_tptt("eval " + (dir.path / "model").string() + " --adapter " +
+                                (dir.path / "run/adapter").string() +
+                                " --task perplexity --num-threads 1 --json --data " +
+                                (dir.path / "rows.jsonl").string());
+  INFO(eval.text);
+  CHECK(parse_json(eval.text, "eval")["loss"].get<double>() ==
+        Approx(metrics_of(dir.path / "run").back()["eval_loss"].get<double>()).epsilon(1e-5));
+}
+
 TEST_CASE("training goes on from an adapter of another run") {
   const TempDir dir;
   write_tiny_model(dir.path);

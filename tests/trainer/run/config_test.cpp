@@ -143,7 +143,16 @@ TEST_CASE("settings of later versions are refused as not supported yet") {
              Contains("not supported yet: expected one of delta_rule, delta_rule_v, delta_rule_kv, "
                       "gated_delta_rule"));
   CHECK_THAT(refusal("liza: {implementation: tptt}"), Contains("not supported yet"));
-  CHECK_THAT(refusal("liza: {mag: {mode: cyclic}}"), Contains("not supported yet"));
+}
+
+TEST_CASE("mode cyclic needs its weights") {
+  CHECK_THAT(refusal(kMinimal + "liza: {mag: {mode: cyclic}}"),
+             Contains("'liza.mag.weight_list' is needed with mode cyclic"));
+  CHECK_THAT(refusal(kMinimal + "liza: {mag: {mode: cyclic, weight_list: [0.1, 2]}}"),
+             Contains("must be at least 0 and at most 1"));
+  const Config config = load(kMinimal + "liza: {mag: {mode: cyclic, weight_list: [0, 0.5]}}");
+  CHECK(config.liza.value().mag.weight_list == std::vector<double>{0, 0.5});
+  CHECK_THAT(to_yaml(config), Contains("weight_list: [0, 0.5]"));
 }
 
 TEST_CASE("required keys are asked for") {

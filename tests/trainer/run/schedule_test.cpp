@@ -62,4 +62,12 @@ TEST_CASE("the memory's weight follows its schedule") {
   CHECK(mag_weight_at(mag, 50) == Approx(0.255));
   CHECK(mag_weight_at(mag, 100) == Approx(0.5));
   CHECK(mag_weight_at(mag, 5000) == Approx(0.5));
+  mag.mode = "cyclic";
+  mag.weight_list = {0, 0.5, 1};
+  for (int64_t step = 0; step < 7; ++step)
+    CHECK(mag_weight_at(mag, step) == mag.weight_list[step % 3]);
+  mag.mode = "switch";
+  mag.mag_weight = 0.3;
+  CHECK(mag_weight_at(mag, 4) == 0.3);
+  CHECK(mag_weight_at(mag, 5) == 0);
 }
