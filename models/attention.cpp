@@ -9,32 +9,50 @@
 namespace tptt {
 namespace {
 
-// [S, L, H, D] of one group, causal; the padding on the right is never seen by real queries.
-at::Tensor causal(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  return at::scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
-                                          {}, 0.0, /*is_causal=*/true, {},
-                                          /*enable_gqa=*/q.size(2) != k.size(2))
-      .transpose(1, 2);
+// Copies positions begin .. end of x [G, L, D] to the slots from `slot` on.
+void copy_rows(const at::Tensor& to, int64_t slot, const at::Tensor& x, int64_t begin,
+               int64_t end) {
+  if (begin < end) to.narrow(1, slot, end - begin).copy_(x.narrow(1, begin, end - begin));
 }
 
-void store(const at::Tensor& k, const at::Tensor& v, const SegmentGroup& group, LayerCache& cache) {
-  for (size_t i = 0; i < group.sequences.size(); ++i) {
-    const int64_t s = group.sequences[i];
-    cache.k[s].narrow(1, 0, group.length).copy_(k[int64_t(i)].transpose(0, 1));
-    cache.v[s].narrow(1, 0, group.length).copy_(v[int64_t(i)].transpose(0, 1));
+// What later tokens will see of a prompt's keys or values, x [G, L, D] to slots [G, slots, D].
+void store_row(const at::Tensor& to, const at::Tensor& x, int64_t length,
+               const AttentionWindow& window) {
+  if (window.length == 0) return copy_rows(to, 0, x, 0, length);
+  copy_rows(to, 0, x, 0, std::min(length, window.sinks));
+  for (int64_t p = std::max(window.sinks, length - window.length); p < length;) {
+    const int64_t slot = (p - window.sinks) % window.length;
+    const int64_t end = std::min(length, p + window.length - slot);
+    copy_rows(to, window.sinks + slot, x, p, end);
+    p = end;
   }
 }
 
 at::Tensor prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                   const AttentionContext& context, LayerCache* cache) {
+                   const AttentionContext& context, const AttentionWindow& window,
+                   LayerCache* cache) {
   std::vector<at::Tensor> blocks;
   for (const auto& group : context.layout.groups) {
-    const at::Tensor kp = to_padded(k, context.layout, group),
-                     vp = to_padded(v, context.layout, group);
-    blocks.push_back(causal(to_padded(q, context.layout, group), kp, vp));
-    if (cache) store(kp, vp, group, *cache);
+    const auto heads_first = [&](const at::Tensor& x) {
+      return to_padded(x, context.layout, group).transpose(1, 2);  // [S, heads, L, D]
+    };
+    const at::Tensor kp = heads_first(k), vp = heads_first(v);
+    // Padding is on the right, where no real query sees it.
+    blocks.push_back(causal_attention(heads_first(q), kp, vp, window).transpose(1, 2));
+    for (size_t i = 0; cache && i < group.sequences.size(); ++i) {
+      const int64_t s = group.sequences[i], length = context.layout.lengths[s];
+      store_row(cache->k[s], kp[int64_t(i)], length, cache->window);
+      store_row(cache->v[s], vp[int64_t(i)], length, cache->window);
+    }
   }
   return from_padded(blocks, context.layout);
+}
+
+// Where the next token goes: the ring's oldest slot is overwritten.
+at::Tensor next_slot(const at::Tensor& lengths, const AttentionWindow& window) {
+  if (window.length == 0) return lengths;
+  const at::Tensor behind = lengths - window.sinks;
+  return lengths.clamp_max(window.sinks) + behind.clamp_min(0).remainder(window.length);
 }
 
 // One new token a sequence: q [S, H, D], k, v [S, G, D].
@@ -43,19 +61,31 @@ at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const at::Tensor& lengths = context.cache_lengths;
   const auto& stored = context.cache->lengths;
   const int64_t longest = *std::max_element(stored.begin(), stored.end()) + 1;
-  const at::Tensor slot = lengths.view({-1, 1, 1, 1}).expand({k.size(0), k.size(1), 1, k.size(2)});
+  const int64_t used = std::min(longest, cache.k.size(2));
+  const at::Tensor slot = next_slot(lengths, cache.window)
+                              .view({-1, 1, 1, 1})
+                              .expand({k.size(0), k.size(1), 1, k.size(2)});
   cache.k.scatter_(2, slot, k.unsqueeze(2));
   cache.v.scatter_(2, slot, v.unsqueeze(2));
-  const at::Tensor seen = at::arange(longest, lengths.options())
+  const at::Tensor seen = at::arange(used, lengths.options())
                               .view({1, 1, 1, -1})
-                              .le(lengths.view({-1, 1, 1, 1}));  // [S, 1, 1, T]
-  return at::scaled_dot_product_attention(q.unsqueeze(2), cache.k.narrow(2, 0, longest),
-                                          cache.v.narrow(2, 0, longest), seen, 0.0, false, {},
+                              .le(lengths.view({-1, 1, 1, 1}));  // [S, 1, 1, slots]
+  return at::scaled_dot_product_attention(q.unsqueeze(2), cache.k.narrow(2, 0, used),
+                                          cache.v.narrow(2, 0, used), seen, 0.0, false, {},
                                           q.size(1) != k.size(1))
       .squeeze(2);
 }
 
+double rms(const at::Tensor& x) {
+  return x.detach().to(at::kFloat).square().mean().sqrt().item<double>();
+}
+
 }  // namespace
+
+AttentionWindow Attention::window(Branch branch) const {
+  if (!liza || branch == Branch::softmax || !liza->config.max_self_attn_length) return {};
+  return {*liza->config.max_self_attn_length, liza->config.num_sink_tokens};
+}
 
 at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& context) const {
   const int64_t n = x.size(0);
@@ -63,17 +93,26 @@ at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& conte
   const at::Tensor k = k_proj.forward(x, context.dropout).view({n, num_kv_heads, head_dim});
   const at::Tensor v = v_proj.forward(x, context.dropout).view({n, num_kv_heads, head_dim});
   LayerCache* cache = context.cache ? &context.cache->layers[layer] : nullptr;
-  const bool decoding = context.cache_lengths.defined();
+  const auto project = [&](const at::Tensor& heads) {  // [N, H, D] -> [N, E]
+    return o_proj.forward(heads.reshape({n, num_heads * head_dim}), context.dropout);
+  };
 
   const at::Tensor qr = apply_rope(q, context.rope), kr = apply_rope(k, context.rope);
-  at::Tensor mixed = decoding ? decode(qr, kr, v, context, *cache)
-                              : prefill(qr, kr, v, context, cache);  // [N, H, D]
-  if (liza && context.branch != Branch::softmax && !liza->is_closed()) {
-    const at::Tensor lin =
-        liza_branch(*liza, q, k, v, context.layout, cache ? &cache->liza : nullptr, decoding);
-    mixed = mag_mix(*liza, mixed, lin, context.branch == Branch::linear);
+  const at::Tensor soft = context.cache_lengths.defined()
+                              ? decode(qr, kr, v, context, *cache)
+                              : prefill(qr, kr, v, context, window(context.branch), cache);
+  const bool wanted = context.branch == Branch::mixed || context.branch == Branch::linear;
+  const bool linear_only = context.branch == Branch::linear;
+  if (!liza || !wanted || (liza->is_closed() && !linear_only)) return project(soft);
+  const at::Tensor raw = liza_branch(liza->config, q, k, v, context.layout,
+                                     cache ? &cache->liza : nullptr, context.cache_lengths);
+  if (context.ledger) {
+    context.ledger->softmax_rms[layer] = rms(soft);
+    context.ledger->linear_rms[layer] = rms(raw);
   }
-  return o_proj.forward(mixed.reshape({n, num_heads * head_dim}), context.dropout);
+  const at::Tensor lin = scale_branch(liza->config, soft, raw);
+  if (!mixes_projected(liza->config)) return project(mag_mix(*liza, soft, lin, linear_only));
+  return mag_mix_projected(*liza, project(soft), project(lin.to(soft.scalar_type())), linear_only);
 }
 
 }  // namespace tptt

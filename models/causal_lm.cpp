@@ -4,6 +4,8 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+
 #include "models/rope.h"
 
 namespace tptt {
@@ -12,7 +14,7 @@ CausalLM::CausalLM(ModelConfig c) : config(std::move(c)), inv_freq_(rope_inv_fre
 
 AttentionContext CausalLM::context(const std::vector<int64_t>& lengths, DecodeCache* cache) const {
   AttentionContext context;
-  context.layout = make_layout(lengths, device());
+  context.layout = make_layout(lengths, device(), padding_);
   context.cache = cache;
   const auto options = at::TensorOptions().dtype(at::kLong).device(device());
   std::vector<int64_t> positions;
@@ -38,15 +40,21 @@ at::Tensor CausalLM::hidden(const at::Tensor& ids, const AttentionContext& conte
 }
 
 DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t capacity,
-                       at::ScalarType dtype) {
-  const ModelConfig& c = model.config;
+                       Branch branch) {
+  const auto options = at::TensorOptions(model.head().weight.scalar_type()).device(model.device());
   DecodeCache cache;
   cache.lengths.assign(num_sequences, 0);
-  cache.layers.resize(c.num_hidden_layers);
-  for (auto& layer : cache.layers) {
-    layer.k = at::zeros({num_sequences, c.num_key_value_heads, capacity, c.head_dim},
-                        at::TensorOptions().dtype(dtype).device(model.device()));
+  for (int64_t i = 0; i < model.config.num_hidden_layers; ++i) {
+    const Attention& attention = model.attention(i);
+    LayerCache layer;
+    layer.window = attention.window(branch);
+    const int64_t kept = layer.window.length + layer.window.sinks;
+    const int64_t slots = layer.window.length > 0 ? std::min(capacity, kept) : capacity;
+    if (slots < kept) layer.window = {};  // everything fits
+    layer.k =
+        at::zeros({num_sequences, attention.num_kv_heads, slots, attention.head_dim}, options);
     layer.v = layer.k.clone();
+    cache.layers.push_back(std::move(layer));
   }
   return cache;
 }

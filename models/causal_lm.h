@@ -32,6 +32,7 @@ class CausalLM {
   virtual std::vector<BaseParameter> base_parameters() = 0;
   virtual std::vector<Linear*> linears() = 0;        // the output head last
   virtual std::vector<Attention*> attentions() = 0;  // one a layer
+  virtual const Attention& attention(int64_t i) const = 0;
 
   /// Context of a forward over sequences of these lengths; with a cache that holds tokens already,
   /// every length is 1 and positions continue.
@@ -43,14 +44,19 @@ class CausalLM {
   at::Device device() const { return inv_freq_.device(); }
   void set_device(at::Device device) { inv_freq_ = inv_freq_.to(device); }
 
+  /// From now on only sequences of one length share a block: for operators that know no padding.
+  void forbid_padding() { padding_ = false; }
+
   const ModelConfig config;
 
  private:
   at::Tensor inv_freq_;  // [D/2]
+  bool padding_ = true;
 };
 
-/// An empty cache for S sequences of at most `capacity` tokens.
+/// An empty cache for S sequences of at most `capacity` tokens; layers with a window on this branch
+/// keep no more than that and its sinks.
 DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t capacity,
-                       at::ScalarType dtype);
+                       Branch branch);
 
 }  // namespace tptt

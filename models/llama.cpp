@@ -29,6 +29,7 @@ class Llama final : public CausalLM {
     for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
       const std::string prefix = "model.layers." + std::to_string(i);
       Attention& a = layers_[i].attention;
+      a.name = prefix + ".self_attn";
       a.layer = i;
       a.num_heads = c.num_attention_heads;
       a.num_kv_heads = c.num_key_value_heads;
@@ -69,6 +70,8 @@ class Llama final : public CausalLM {
     all.push_back(&head_);
     return all;
   }
+
+  const Attention& attention(int64_t i) const override { return layers_[i].attention; }
 
   std::vector<Attention*> attentions() override {
     std::vector<Attention*> all;

@@ -18,6 +18,18 @@ bool matches(const std::string& module, const std::string& target) {
   return module == target || module.ends_with("." + target);
 }
 
+LizaLayer make_liza_layer(const LizaConfig& config, int64_t num_heads, at::Device device) {
+  const MagConfig& mag = config.mag;
+  LizaLayer layer;
+  layer.config = config;
+  layer.mag_weight = mag.effective_weight >= 0 ? mag.effective_weight : mag.mag_weight;
+  if (mag.mode != "learned") return layer;
+  const double logit = std::log(mag.mag_weight / (1 - mag.mag_weight));
+  layer.gate = at::full({num_heads}, logit, at::TensorOptions(at::kFloat).device(device));
+  layer.gate.requires_grad_(true);
+  return layer;
+}
+
 }  // namespace
 
 void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
@@ -58,20 +70,22 @@ void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
 }
 
 void inject_liza(CausalLM& model, const LizaConfig& config) {
+  const bool all = config.target_modules == std::vector<std::string>{"all"};
+  std::set<std::string> unmatched(config.target_modules.begin(), config.target_modules.end());
   for (Attention* attention : model.attentions()) {
-    LizaLayer layer;
-    layer.config = config;
-    const double start =
-        config.mag.effective_weight >= 0 ? config.mag.effective_weight : config.mag.mag_weight;
-    layer.mag_weight = start;
-    if (config.mag.mode == "learned") {
-      const double p = config.mag.mag_weight;
-      layer.gate = at::full({attention->num_heads}, std::log(p / (1 - p)),
-                            at::TensorOptions(at::kFloat).device(model.device()));
-      layer.gate.requires_grad_(true);
+    bool chosen = all;
+    for (const auto& target : config.target_modules) {
+      if (!matches(attention->name, target)) continue;
+      chosen = true;
+      unmatched.erase(target);
     }
-    attention->liza = std::move(layer);
+    if (chosen) attention->liza = make_liza_layer(config, attention->num_heads, model.device());
   }
+  if (!all && !unmatched.empty())
+    throw UsageError("liza.target_modules: no attention of this model is named '" +
+                     *unmatched.begin() + "'; expected all or names such as " +
+                     model.attentions().front()->name);
+  if (config.implementation == "tptt") model.forbid_padding();
 }
 
 void set_mag_weight(CausalLM& model, double weight) {
@@ -95,8 +109,7 @@ std::vector<Trainable> trainables(CausalLM& model) {
   }
   for (const Attention* attention : model.attentions()) {
     if (!attention->liza || !attention->liza->gate.defined()) continue;
-    all.push_back({"model.layers." + std::to_string(attention->layer) + ".self_attn.liza.gate",
-                   attention->liza->gate, true});
+    all.push_back({attention->name + ".liza.gate", attention->liza->gate, true});
   }
   return all;
 }

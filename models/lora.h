@@ -21,8 +21,9 @@ struct Trainable {
 /// PEFT. Throws UsageError that names a target no module matches.
 void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed);
 
-/// Puts the memory beside every attention; learned gates start at mag_weight, or at
-/// effective weight of a loaded adapter.
+/// Puts the memory beside the attentions that target_modules names (as LoRA's; "all": every one);
+/// learned gates start at mag_weight, other weights at the effective one of a loaded adapter.
+/// Throws UsageError that names a target no attention matches.
 void inject_liza(CausalLM& model, const LizaConfig& config);
 
 /// Sets the scheduled mu of every layer (no effect on learned gates).

@@ -10,7 +10,8 @@
 namespace tptt {
 namespace {
 
-std::vector<std::vector<int64_t>> group_by_length(const std::vector<int64_t>& lengths) {
+std::vector<std::vector<int64_t>> group_by_length(const std::vector<int64_t>& lengths,
+                                                  bool padding) {
   const auto [low, high] = std::minmax_element(lengths.begin(), lengths.end());
   std::vector<int64_t> order(lengths.size());
   std::iota(order.begin(), order.end(), 0);
@@ -20,9 +21,9 @@ std::vector<std::vector<int64_t>> group_by_length(const std::vector<int64_t>& le
   std::vector<std::vector<int64_t>> groups;
   int64_t longest = 0, tokens = 0;
   for (const int64_t s : order) {
-    const bool fits = !groups.empty() && longest * (int64_t(groups.back().size()) + 1) * 3 <=
-                                             (tokens + lengths[s]) * 4;
-    if (!fits) {
+    const int64_t padded = longest * (groups.empty() ? 0 : int64_t(groups.back().size()) + 1);
+    const bool close = padding ? padded * 3 <= (tokens + lengths[s]) * 4 : lengths[s] == longest;
+    if (groups.empty() || !close) {
       groups.emplace_back();
       longest = lengths[s];
       tokens = 0;
@@ -35,7 +36,8 @@ std::vector<std::vector<int64_t>> group_by_length(const std::vector<int64_t>& le
 
 }  // namespace
 
-SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device& device) {
+SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device& device,
+                          bool padding) {
   SegmentLayout layout;
   layout.lengths = lengths;
   std::vector<int64_t> starts;
@@ -46,7 +48,7 @@ SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device&
   const auto index = at::TensorOptions().dtype(at::kLong).device(device);
   std::vector<int64_t> scatter(layout.num_tokens);
   int64_t row = 0;
-  for (const auto& members : group_by_length(lengths)) {
+  for (const auto& members : group_by_length(lengths, padding)) {
     SegmentGroup group;
     group.sequences = members;
     group.length = lengths[members.front()];

@@ -28,8 +28,10 @@ struct SegmentLayout {
   int64_t num_tokens = 0;
 };
 
-/// Groups sequences so that padding stays below a quarter of the tokens. Lengths are positive.
-SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device& device);
+/// Groups sequences so that padding stays below a quarter of the tokens, or, without `padding`, by
+/// equal length. Lengths are positive.
+SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device& device,
+                          bool padding = true);
 
 /// [N, ...] to [S, L, ...] for one group.
 at::Tensor to_padded(const at::Tensor& x, const SegmentLayout& layout, const SegmentGroup& group);

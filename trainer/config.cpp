@@ -21,7 +21,11 @@ struct JsonWriter {
       if constexpr (std::is_same_v<Value, double>) {
         if (rule.adapter_only && value < 0) return;  // not known
       }
-      out[name] = value;
+      if constexpr (std::is_same_v<Value, std::optional<int64_t>>) {
+        out[name] = value ? OrderedJson(*value) : OrderedJson();
+      } else {
+        out[name] = value;
+      }
     }
   }
 };

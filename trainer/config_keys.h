@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "models/liza/operator_mode.h"
 #include "trainer/config.h"
 
 namespace tptt {
@@ -72,20 +73,30 @@ void visit_keys(Is<MagConfig> auto& mag, auto&& key) {
 }
 
 void visit_keys(Is<LizaConfig> auto& liza, auto&& key) {
-  key("operator_mode", liza.operator_mode,
-      Rule{.choices = {"delta_rule", "delta_rule_v", "delta_rule_kv", "gated_delta_rule"},
-           .not_yet = {"delta_rule_gelu", "delta_product", "delta_product_r", "delta_product_c",
-                       "gated_delta_product"}},
+  key("operator_mode", liza.operator_mode, Rule{.choices = operator_modes()},
       "Update rule of the memory");
-  key("implementation", liza.implementation, Rule{.choices = {"exact"}, .not_yet = {"tptt"}},
-      "`exact`: the paper's recurrence");
+  key("implementation", liza.implementation, Rule{.choices = {"exact", "tptt"}},
+      "`exact`: the paper's recurrence; `tptt`: what the Python package 0.12.1 computes, for "
+      "adapters "
+      "trained there");
   key("max_chunk_size", liza.max_chunk_size, Rule{.min = 1, .max = 4096},
-      "Tokens per chunk; changes speed only");
+      "Tokens per chunk; changes speed only (with `tptt` also the result)");
   key("linear_precision", liza.linear_precision,
-      Rule{.choices = {"float32"}, .not_yet = {"bfloat16", "float16", "float64"}},
+      Rule{.choices = {"float32", "float64"}, .not_yet = {"bfloat16", "float16"}},
       "Type the memory computes in");
+  key("cross_gate", liza.cross_gate, kAny,
+      "Add the product of the two weighted branches to their sum");
+  key("base_scale_attn", liza.base_scale_attn, kAny,
+      "Multiply the memory's projected output by the RMS of the softmax branch's");
   key("branch_scale", liza.branch_scale, Rule{.choices = {"match", "none"}},
       "`match`: the memory's output gets the size of the softmax branch's, head by head");
+  key("max_self_attn_length", liza.max_self_attn_length, Rule{.min = 1},
+      "Softmax attention sees this many last tokens and the sinks; none: all tokens");
+  key("num_sink_tokens", liza.num_sink_tokens, kCount,
+      "First tokens of a sequence that a window still sees");
+  key("target_modules", liza.target_modules, Rule{.choices = {"all"}},
+      "Attentions that get a memory, by name or what follows a dot (`self_attn`, "
+      "`layers.3.self_attn`), or `all`");
   key("mag", liza.mag, kAny, "Memory as Gate");
 }
 
@@ -95,7 +106,7 @@ void visit_keys(Is<LoraConfig> auto& lora, auto&& key) {
       "Updates are scaled by lora_alpha / r");
   key("lora_dropout", lora.lora_dropout, Rule{.min = 0, .max = 1, .open_max = true},
       "Dropout before the low-rank update");
-  key("target_modules", lora.target_modules, kAny,
+  key("target_modules", lora.target_modules, Rule{.choices = {"all-linear"}},
       "Names of Linears (whole, or what follows a dot), or `all-linear`: every one but the output "
       "head");
 }

@@ -94,6 +94,13 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule, 
   to = parse_number<int64_t>(node, key, rule);
 }
 
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                std::optional<int64_t>& to) {
+  const bool none = node.kind == YamlNode::Kind::Null ||
+                    (node.kind == YamlNode::Kind::Scalar && node.text == "none");
+  to = none ? std::nullopt : std::optional(parse_number<int64_t>(node, key, rule));
+}
+
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule, double& to) {
   to = parse_number<double>(node, key, rule);
 }
@@ -123,13 +130,16 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule, 
   to = node.text;
 }
 
-void read_value(const YamlNode& node, const std::string& key, const Rule&,
+// A list of names, or one word alone that stands for all of them.
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
                 std::vector<std::string>& to) {
-  if (node.kind == YamlNode::Kind::Scalar && node.text == "all-linear") {
-    to = {"all-linear"};
+  const std::string& all = rule.choices.front();
+  if (node.kind == YamlNode::Kind::Scalar && node.text == all) {
+    to = {all};
     return;
   }
-  if (node.kind != YamlNode::Kind::List) fail_type(node, key, "a list of names or all-linear");
+  if (node.kind != YamlNode::Kind::List)
+    fail_type(node, key, ("a list of names or " + all).c_str());
   to.clear();
   for (const YamlNode& item : node.items) {
     std::string& name = to.emplace_back();
@@ -137,8 +147,8 @@ void read_value(const YamlNode& node, const std::string& key, const Rule&,
     if (std::count(to.begin(), to.end(), name) > 1) fail(item, key, "lists " + name + " twice");
   }
   if (to.empty()) fail(node, key, "must not be an empty list");
-  if (to.size() > 1 && std::count(to.begin(), to.end(), "all-linear") != 0) {
-    fail(node, key, "takes all-linear alone, without other names");
+  if (to.size() > 1 && std::count(to.begin(), to.end(), all) != 0) {
+    fail(node, key, "takes " + all + " alone, without other names");
   }
 }
 
@@ -234,6 +244,13 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
   if (rule.required && to.empty()) fail(node, key, "must not be an empty list");
 }
 
+// The implementation decides what the other keys start from.
+LizaConfig defaults_for(const YamlNode& liza) {
+  const YamlNode* implementation = liza.find("implementation");
+  const bool is_tptt = implementation && implementation->text == "tptt";
+  return default_liza(is_tptt ? "tptt" : "exact");
+}
+
 void read_value(const YamlNode& node, const std::string& key, const Rule&,
                 std::optional<LizaConfig>& to, Reading& reading) {
   if (node.kind == YamlNode::Kind::Scalar && node.text == "none") {
@@ -243,7 +260,7 @@ void read_value(const YamlNode& node, const std::string& key, const Rule&,
   if (node.kind != YamlNode::Kind::Map) {
     fail_type(node, key, "a map of keys ({}: all defaults), or none");
   }
-  KeyReader::read_section(node, key + ".", to.emplace(), reading);
+  KeyReader::read_section(node, key + ".", to.emplace(defaults_for(node)), reading);
 }
 
 /// The node at a dotted path, or the nearest one above it: where to point in a message.
@@ -271,8 +288,25 @@ void check_mag(const YamlNode& root, const std::string& prefix, const MagConfig&
   }
 }
 
+void check_liza(const YamlNode& root, const std::string& prefix, const LizaConfig& liza) {
+  check_mag(root, prefix + "mag.", liza.mag);
+  const auto refuse = [&](const char* key, const std::string& what) {
+    fail(nearest_node(root, prefix + key), prefix + key, what);
+  };
+  if (liza.base_scale_attn && liza.branch_scale == "match")
+    refuse("base_scale_attn", "needs branch_scale: none, since both set the memory's size");
+  if (liza.mag.mode == "learned" && (liza.cross_gate || liza.base_scale_attn))
+    refuse(liza.cross_gate ? "cross_gate" : "base_scale_attn",
+           "does not go with mag.mode: learned, whose gates mix before the output projection");
+}
+
 void check_across(const YamlNode& root, const Config& config) {
-  if (config.liza) check_mag(root, "liza.mag.", config.liza->mag);
+  if (config.liza) check_liza(root, "liza.", *config.liza);
+  if (config.liza && config.liza->implementation == "tptt" && config.data.packing) {
+    fail(nearest_node(root, "liza.implementation"), "liza.implementation",
+         "tptt knows no boundaries between packed examples: set data.packing to false, or use "
+         "exact");
+  }
   const TrainingSection& training = config.training;
   const auto refuse = [&root](const std::string& key, const std::string& what) {
     fail(nearest_node(root, key), key, what);
@@ -299,10 +333,10 @@ Config config_from_tree(const YamlNode& root) {
 }
 
 LizaConfig liza_from_tree(const YamlNode& root) {
-  LizaConfig liza;
+  LizaConfig liza = defaults_for(root);
   Reading reading{.from_adapter = true};
   KeyReader::read_section(root, "", liza, reading);
-  check_mag(root, "mag.", liza.mag);
+  check_liza(root, "", liza);
   return liza;
 }
 

@@ -34,6 +34,7 @@ template <class Value>
 std::string type_name(const Rule& rule) {
   if constexpr (std::is_same_v<Value, std::string>) return rule.choices.empty() ? "text" : "choice";
   if constexpr (std::is_same_v<Value, int64_t>) return "whole number";
+  if constexpr (std::is_same_v<Value, std::optional<int64_t>>) return "whole number or none";
   if constexpr (std::is_same_v<Value, double>) return "number";
   if constexpr (std::is_same_v<Value, bool>) return "true or false";
   if constexpr (std::is_same_v<Value, std::vector<std::string>>) return "list of text";
@@ -191,6 +192,9 @@ std::string value_to_yaml(double value) {
 std::string value_to_yaml(int64_t value) {
   return std::to_string(value);
 }
+std::string value_to_yaml(const std::optional<int64_t>& value) {
+  return value ? std::to_string(*value) : "none";
+}
 std::string value_to_yaml(bool value) {
   return value ? "true" : "false";
 }
@@ -202,7 +206,7 @@ std::string value_to_yaml(const std::vector<double>& value) {
 }
 
 std::string value_to_yaml(const std::vector<std::string>& value) {
-  if (value == std::vector<std::string>{"all-linear"}) return value[0];
+  if (value.size() == 1 && (value[0] == "all-linear" || value[0] == "all")) return value[0];
   std::string text;
   for (const std::string& item : value) text += (text.empty() ? "" : ", ") + string_to_yaml(item);
   return "[" + text + "]";

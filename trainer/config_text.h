@@ -19,6 +19,7 @@ bool is_ambiguous_plain(const std::string& text);
 std::string value_to_yaml(const std::string& value);
 std::string value_to_yaml(double value);
 std::string value_to_yaml(int64_t value);
+std::string value_to_yaml(const std::optional<int64_t>& value);
 std::string value_to_yaml(bool value);
 std::string value_to_yaml(const std::vector<std::string>& value);
 std::string value_to_yaml(const std::vector<double>& value);

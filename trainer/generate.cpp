@@ -56,9 +56,8 @@ std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds
     last_rows.push_back(int64_t(ids.size()) - 1);
   }
   const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
-  const at::ScalarType dtype = model.head().weight.scalar_type();
   DecodeCache cache =
-      make_cache(model, int64_t(prompts.size()), longest + options.max_new_tokens, dtype);
+      make_cache(model, int64_t(prompts.size()), longest + options.max_new_tokens, options.branch);
   const auto index = at::TensorOptions().dtype(at::kLong).device(model.device());
   std::vector<bool> done(prompts.size(), false);
   const auto& ends = model.config.eos_token_id;

@@ -1,36 +1,127 @@
 #include "models/liza/liza_attention.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/lerp.h>
-#include <ATen/ops/rsqrt.h>
-#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 
-#include "models/liza/operator.h"
+#include "models/liza/gates.h"
 
 namespace tptt {
 namespace {
 
-constexpr double kEps = 1e-6;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr int64_t kLast = 3;  // rows that pooled gates and differences of the next token need
+
+at::ScalarType precision_of(const LizaConfig& config) {
+  return config.linear_precision == "float64" ? at::kDouble : at::kFloat;
+}
+
+struct Output {
+  at::Tensor o, state;
+};
+
+Output run_operator(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const at::Tensor& lengths, bool need_state) {
+  const OperatorMode& mode = find_operator_mode(config.operator_mode);
+  if (config.implementation == "tptt") {
+    const TpttOutput out = tptt_operator(tptt_inputs(q, k, v, mode, precision_of(config)), {},
+                                         tptt_chunk_size(q.size(2), config.max_chunk_size));
+    return {out.o, out.state};
+  }
+  const DeltaRuleOutput out =
+      chunk_delta_rule(exact_inputs(q, k, v, mode, lengths, precision_of(config)), {},
+                       config.max_chunk_size, need_state);
+  return {out.o, out.state};
+}
+
+// Gradients of those of `inputs` that need one; the rest stays undefined.
+variable_list grad_of(const variable_list& outputs, const variable_list& inputs,
+                      const variable_list& grads) {
+  variable_list out_needed, in_needed, grad_needed;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (outputs[i].defined() && outputs[i].requires_grad())
+      out_needed.push_back(outputs[i]), grad_needed.push_back(grads[i]);
+  for (const auto& x : inputs)
+    if (x.requires_grad()) in_needed.push_back(x);
+  const variable_list found = torch::autograd::grad(out_needed, in_needed, grad_needed, {}, false,
+                                                    /*allow_unused=*/true);
+  variable_list all(inputs.size());
+  for (size_t i = 0, next = 0; i < inputs.size(); ++i)
+    if (inputs[i].requires_grad()) all[i] = found[next++];
+  return all;
+}
+
+// Gates and operator as one node that saves the raw projections only: the rest is cheap to make
+// again, and is most of what a step would otherwise keep.
+struct LizaMemory : torch::autograd::Function<LizaMemory> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, const std::optional<at::Tensor>& lengths,
+                            const LizaConfig& config) {
+    ctx->save_for_backward({q, k, v, lengths.value_or(at::Tensor())});
+    ctx->saved_data["operator_mode"] = config.operator_mode;
+    ctx->saved_data["implementation"] = config.implementation;
+    ctx->saved_data["linear_precision"] = config.linear_precision;
+    ctx->saved_data["max_chunk_size"] = config.max_chunk_size;
+    return run_operator(config, q, k, v, lengths.value_or(at::Tensor()), false).o;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    LizaConfig config;
+    config.operator_mode = ctx->saved_data["operator_mode"].toStringRef();
+    config.implementation = ctx->saved_data["implementation"].toStringRef();
+    config.linear_precision = ctx->saved_data["linear_precision"].toStringRef();
+    config.max_chunk_size = ctx->saved_data["max_chunk_size"].toInt();
+    variable_list raw;
+    for (size_t i = 0; i < 3; ++i)
+      raw.push_back(saved[i].detach().requires_grad_(ctx->needs_input_grad(i)));
+    const variable_list g = config.implementation == "tptt"
+                                ? tptt_backward(config, raw, grads[0])
+                                : exact_backward(config, raw, saved[3], grads[0]);
+    return {g[0], g[1], g[2], {}, {}};
+  }
+
+  static variable_list tptt_backward(const LizaConfig& config, const variable_list& raw,
+                                     const at::Tensor& grad) {
+    c10::AutoGradMode with_grad(true);
+    return grad_of({run_operator(config, raw[0], raw[1], raw[2], {}, false).o}, raw, {grad});
+  }
+
+  static variable_list exact_backward(const LizaConfig& config, const variable_list& raw,
+                                      const at::Tensor& lengths, const at::Tensor& grad) {
+    DeltaRuleInput in;
+    {
+      c10::AutoGradMode with_grad(true);
+      in = exact_inputs(raw[0], raw[1], raw[2], find_operator_mode(config.operator_mode), lengths,
+                        precision_of(config));
+    }
+    const DeltaRuleGrad g = chunk_delta_rule_backward(in, {}, config.max_chunk_size, grad, {});
+    return grad_of({in.q, in.k, in.v, in.beta, in.log_alpha}, raw,
+                   {g.q, g.k, g.v, g.beta, g.log_alpha});
+  }
+};
 
 at::Tensor heads_first(const at::Tensor& x, const SegmentLayout& layout,
                        const SegmentGroup& group) {
   return to_padded(x, layout, group).transpose(1, 2);  // [S, heads, L, D]
 }
 
-// Raw values of each row's last two positions [S, G, 2, D]; a row of one token repeats it.
-at::Tensor last_two(const at::Tensor& x, const std::vector<int64_t>& lengths) {
+// Raw values of each row's last positions [S, heads, 3, D]; a shorter row repeats its first.
+at::Tensor last_rows(const at::Tensor& x, const std::vector<int64_t>& lengths) {
   std::vector<at::Tensor> rows;
   for (size_t i = 0; i < lengths.size(); ++i) {
-    const int64_t end = lengths[i];
-    const at::Tensor row = x[int64_t(i)];  // [G, L, D]
-    rows.push_back(
-        at::stack({row.select(1, std::max<int64_t>(end - 2, 0)), row.select(1, end - 1)}, 1));
+    std::vector<at::Tensor> last;
+    for (int64_t back = kLast; back > 0; --back)
+      last.push_back(x[int64_t(i)].select(1, std::max<int64_t>(lengths[i] - back, 0)));
+    rows.push_back(at::stack(last, 1));
   }
   return at::stack(rows);
 }
@@ -46,64 +137,63 @@ void put_rows(at::Tensor& all, const at::Tensor& rows, const SegmentGroup& group
     all[group.sequences[i]].copy_(rows[int64_t(i)]);
 }
 
-at::Tensor decode_branch(const LizaLayer& layer, const at::Tensor& q, const at::Tensor& k,
-                         const at::Tensor& v, LizaState& state) {
-  const at::Tensor k1 = k.unsqueeze(2), v1 = v.unsqueeze(2);  // [S, G, 1, D]
-  const DeltaRuleInput input =
-      liza_inputs(q.unsqueeze(2), k1, v1, layer.config.operator_mode, {}, &state);
-  const DeltaRuleOutput out = recurrent_delta_rule(input, state.memory);
+// One new token a sequence: q [S, H, D], k, v [S, G, D]. The inputs of a window that ends with the
+// new token, of which only that token's count.
+at::Tensor decode_branch(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
+                         const at::Tensor& v, LizaState& state, const at::Tensor& position) {
+  const OperatorMode& mode = find_operator_mode(config.operator_mode);
+  const auto extended = [](at::Tensor& last, const at::Tensor& x) {
+    const at::Tensor window = at::cat({last, x.unsqueeze(2)}, 2);
+    last = window.narrow(2, 1, kLast);
+    return window;
+  };
+  const at::Tensor qw = extended(state.last_q, q), kw = extended(state.last_k, k),
+                   vw = extended(state.last_v, v);
+  const auto newest = [&](at::Tensor& x, int64_t rows) {
+    if (x.defined()) x = x.narrow(2, kLast * rows, rows);
+  };
+  if (config.implementation == "tptt") {
+    TpttInput in = tptt_inputs(qw, kw, vw, mode, precision_of(config));
+    for (at::Tensor* x : {&in.q, &in.k, &in.v, &in.beta, &in.alpha}) newest(*x, mode.order);
+    const TpttOutput out = tptt_operator(in, state.memory, 1);
+    state.memory = out.state;
+    return out.o.squeeze(2);
+  }
+  DeltaRuleInput in = exact_inputs(qw, kw, vw, mode, {}, precision_of(config));
+  newest(in.q, 1);
+  for (at::Tensor* x : {&in.k, &in.v, &in.beta, &in.log_alpha}) newest(*x, mode.order);
+  in.position = position;
+  const DeltaRuleOutput out = recurrent_delta_rule(in, state.memory);
   state.memory = out.state;
-  state.last_k = at::stack({state.last_k.select(2, 1), k}, 2);
-  state.last_v = at::stack({state.last_v.select(2, 1), v}, 2);
   return out.o.squeeze(2);
-}
-
-at::Tensor rms_over(const at::Tensor& x, at::IntArrayRef dims) {
-  return x.square().mean(dims, true).add(kEps);  // mean square + eps
 }
 
 }  // namespace
 
-double LizaLayer::mean_weight() const {
-  return gate.defined() ? gate.detach().sigmoid().mean().item<double>() : mag_weight;
-}
-
-at::Tensor liza_branch(const LizaLayer& layer, const at::Tensor& q, const at::Tensor& k,
+at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, const SegmentLayout& layout, LizaState* state,
-                       bool decoding) {
-  if (decoding) return decode_branch(layer, q, k, v, *state);
+                       const at::Tensor& position) {
+  if (position.defined()) return decode_branch(config, q, k, v, *state, position);
   const int64_t num_sequences = int64_t(layout.lengths.size());
   std::vector<at::Tensor> blocks;
   for (const auto& group : layout.groups) {
-    const at::Tensor kp = heads_first(k, layout, group), vp = heads_first(v, layout, group);
-    const DeltaRuleInput input = liza_inputs(heads_first(q, layout, group), kp, vp,
-                                             layer.config.operator_mode, group.lengths, nullptr);
-    const DeltaRuleOutput out =
-        chunk_delta_rule(input, {}, layer.config.max_chunk_size, state != nullptr);
+    const at::Tensor qp = heads_first(q, layout, group), kp = heads_first(k, layout, group),
+                     vp = heads_first(v, layout, group);
+    if (!state) {
+      const auto lengths = group.lengths.defined() ? std::optional(group.lengths) : std::nullopt;
+      blocks.push_back(LizaMemory::apply(qp, kp, vp, lengths, config).transpose(1, 2));
+      continue;
+    }
+    const Output out = run_operator(config, qp, kp, vp, group.lengths, true);
     blocks.push_back(out.o.transpose(1, 2));
-    if (!state) continue;
     std::vector<int64_t> lengths;
     for (const int64_t s : group.sequences) lengths.push_back(layout.lengths[s]);
     put_rows(state->memory, out.state, group, num_sequences);
-    put_rows(state->last_k, last_two(kp, lengths), group, num_sequences);
-    put_rows(state->last_v, last_two(vp, lengths), group, num_sequences);
+    put_rows(state->last_q, last_rows(qp, lengths), group, num_sequences);
+    put_rows(state->last_k, last_rows(kp, lengths), group, num_sequences);
+    put_rows(state->last_v, last_rows(vp, lengths), group, num_sequences);
   }
   return from_padded(blocks, layout);
-}
-
-at::Tensor mag_mix(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& lin,
-                   bool linear_only) {
-  const at::Tensor s = soft.to(lin.scalar_type());
-  at::Tensor scaled;
-  if (layer.config.branch_scale == "match") {
-    scaled = lin * (rms_over(s, {-1}) / rms_over(lin, {-1})).sqrt();
-  } else {
-    scaled = lin * rms_over(lin, {-2, -1}).rsqrt();
-  }
-  if (linear_only) return scaled.to(soft.scalar_type());
-  if (!layer.gate.defined()) return at::lerp(s, scaled, layer.mag_weight).to(soft.scalar_type());
-  const at::Tensor mu = layer.gate.sigmoid().to(s.scalar_type()).view({1, -1, 1});
-  return at::lerp(s, scaled, mu.expand_as(s)).to(soft.scalar_type());
 }
 
 }  // namespace tptt

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,27 @@ struct MagConfig {
 /// The linear-attention memory beside softmax attention; names as in Python tptt.
 struct LizaConfig {
   std::string operator_mode = "delta_rule";  // gates.h: operator_modes()
-  std::string implementation = "exact";
+  std::string implementation = "exact";      // exact, tptt
   int64_t max_chunk_size = 64;
-  std::string linear_precision = "float32";
-  std::string branch_scale = "match";  // match, none
+  std::string linear_precision = "float32";  // float32, float64
+  bool cross_gate = false;
+  bool base_scale_attn = false;
+  std::string branch_scale = "match";              // match, none
+  std::optional<int64_t> max_self_attn_length;     // none: the softmax branch sees everything
+  int64_t num_sink_tokens = 4;                     // with max_self_attn_length
+  std::vector<std::string> target_modules{"all"};  // attentions, by name or last parts of it
   MagConfig mag;
 };
+
+/// What a `liza:` section starts from: the package's own recipe for its own operator.
+inline LizaConfig default_liza(const std::string& implementation) {
+  LizaConfig liza;
+  liza.implementation = implementation;
+  if (implementation != "tptt") return liza;
+  liza.branch_scale = "none";
+  liza.mag.mode = "gradual";
+  liza.mag.mag_weight = 0.5;
+  return liza;
+}
 
 }  // namespace tptt

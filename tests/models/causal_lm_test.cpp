@@ -65,7 +65,7 @@ TEST_CASE("decoding token by token equals the full forward") {
     prompt_ids.push_back(ids.narrow(0, starts[s], prompt[s]));
     expected_last.push_back(expected[starts[s] + prompt[s] - 1].unsqueeze(0));
   }
-  DecodeCache cache = make_cache(*model, int64_t(full.size()), 64, at::kFloat);
+  DecodeCache cache = make_cache(*model, int64_t(full.size()), 64, Branch::mixed);
   at::Tensor out = logits(*model, at::cat(prompt_ids), prompt, &cache);
   const auto prompt_starts = offsets_of(prompt);
   for (size_t s = 0; s < full.size(); ++s)

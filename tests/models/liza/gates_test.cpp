@@ -3,13 +3,16 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "tests/catch.h"
 
@@ -32,55 +35,110 @@ at::Tensor expected_beta(const std::string& mode, const at::Tensor& k, const at:
   return gate_at(k, t);
 }
 
+at::Tensor silu_normed(const at::Tensor& x) {
+  const at::Tensor silu = x * at::sigmoid(x);
+  return silu / silu.norm(2, {-1}, true);
+}
+
+// Feature pairs (2m, 2m + 1) turned by half a circle: what order 2 comes to.
+at::Tensor half_turn(const at::Tensor& x) {
+  at::Tensor out = -x;
+  if (x.size(-1) % 2) out.select(-1, x.size(-1) - 1).copy_(x.select(-1, x.size(-1) - 1));
+  return out;
+}
+
+// The two virtual tokens of x_t after x_{t-1} (`before`), by the formulas.
+std::vector<at::Tensor> expected_virtual(const std::string& mode, const at::Tensor& x,
+                                         const at::Tensor& before, bool package) {
+  const bool plain = mode.find("product") == std::string::npos;
+  if (plain) return {x};
+  const std::vector<at::Tensor> dt = package ? std::vector<at::Tensor>{-x / 2, before / 2}
+                                             : std::vector<at::Tensor>{x, (x - before) / 2};
+  const std::vector<at::Tensor> rot{x, half_turn(x)};
+  if (mode == "delta_product_r") return rot;
+  if (mode == "delta_product_c") return {(dt[0] + rot[0]) / 2, (dt[1] + rot[1]) / 2};
+  return dt;
+}
+
 double worst(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>();
 }
 
+// Compares row t * n + j of `got` [X, L * n, D] with the virtual tokens of x(t) after x(t - 1).
+void check_tokens(const at::Tensor& got, const std::string& mode, int64_t t,
+                  const std::function<at::Tensor(int64_t)>& x, bool package = false) {
+  const at::Tensor now = x(t), before = t > 0 ? x(t - 1) : at::zeros_like(now);
+  const auto expected = expected_virtual(mode, now, before, package);
+  for (size_t j = 0; j < expected.size(); ++j)
+    CHECK(worst(got.select(1, t * int64_t(expected.size()) + int64_t(j)), expected[j]) < kTight);
+}
+
+bool is_gated(const std::string& mode) {
+  return mode.starts_with("gated");
+}
+
 }  // namespace
 
-TEST_CASE("operator inputs are the formulas', token by token") {
+TEST_CASE("exact inputs are the formulas', token by token") {
   at::manual_seed(6);
   const auto mode = GENERATE(from_range(operator_modes()));
+  const int64_t D = GENERATE(6, 5);
   INFO(mode);
-  const int64_t S = 2, H = 4, G = 2, L = 7, D = 6;
+  const int64_t S = 2, H = 4, G = 2, L = 7;
   const auto options = at::TensorOptions().dtype(at::kDouble);
   const at::Tensor q = at::randn({S, H, L, D}, options), k = at::randn({S, G, L, D}, options),
                    v = at::randn({S, G, L, D}, options);
   const std::vector<int64_t> lengths{7, 4};
-  const DeltaRuleInput in = liza_inputs(q, k, v, mode, at::tensor(lengths, at::kLong), nullptr);
-  CHECK(in.log_alpha.defined() == (mode == "gated_delta_rule"));
+  const OperatorMode& row = find_operator_mode(mode);
+  const DeltaRuleInput in = exact_inputs(q, k, v, row, at::tensor(lengths, at::kLong), at::kDouble);
+  CHECK(in.log_alpha.defined() == is_gated(mode));
+  CHECK(in.activated == (mode == "delta_rule_gelu"));
   for (int64_t s = 0; s < S; ++s) {
     for (int64_t t = 0; t < lengths[s]; ++t) {
-      CHECK(worst(in.beta[s].select(1, t), expected_beta(mode, k[s], v[s], t)) < kTight);
-      CHECK(worst(in.v[s].select(1, t), v[s].select(1, t) / std::sqrt(double(D))) < kTight);
-      const at::Tensor silu = k[s].select(1, t) * at::sigmoid(k[s].select(1, t));
-      CHECK(worst(in.k[s].select(1, t), silu / silu.norm(2, {-1}, true)) < kTight);
-      if (in.log_alpha.defined())
-        CHECK(worst(in.log_alpha[s].select(1, t), gate_at(k[s], t).mean(-1).log() / 64) < kTight);
+      CHECK(worst(in.q[s].select(1, t), silu_normed(q[s].select(1, t))) < kTight);
+      check_tokens(in.k[s], mode, t, [&](int64_t i) { return silu_normed(k[s].select(1, i)); });
+      check_tokens(in.v[s], mode, t,
+                   [&](int64_t i) { return v[s].select(1, i) / std::sqrt(double(D)); });
+      for (int64_t j = 0; j < row.order; ++j)
+        CHECK(worst(in.beta[s].select(1, t * row.order + j), expected_beta(mode, k[s], v[s], t)) <
+              kTight);
+      for (int64_t j = 0; in.log_alpha.defined() && j < row.order; ++j) {
+        const at::Tensor decay = gate_at(k[s], t).mean(-1).log() / 64;
+        CHECK(worst(in.log_alpha[s].select(1, t * row.order + j), j == 0 ? decay : decay * 0) <
+              kTight);
+      }
     }
-    for (int64_t t = lengths[s]; t < L; ++t) {  // padding neither writes nor decays
-      CHECK(in.beta[s].select(1, t).abs().max().item<double>() == 0);
-      CHECK(in.v[s].select(1, t).abs().max().item<double>() == 0);
+    for (int64_t i = lengths[s] * row.order; i < L * row.order; ++i) {  // padding
+      CHECK(in.beta[s].select(1, i).abs().max().item<double>() == 0);
       if (in.log_alpha.defined())
-        CHECK(in.log_alpha[s].select(1, t).abs().max().item<double>() == 0);
+        CHECK(in.log_alpha[s].select(1, i).abs().max().item<double>() == 0);
     }
   }
 }
 
-TEST_CASE("a state continues the pool windows") {
-  at::manual_seed(7);
+TEST_CASE("the package's inputs are its formulas, token by token") {
+  at::manual_seed(8);
   const auto mode = GENERATE(from_range(operator_modes()));
   INFO(mode);
+  const int64_t H = 4, G = 2, L = 5, D = 5;
   const auto options = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor q = at::randn({1, 2, 5, 4}, options), k = at::randn({1, 2, 5, 4}, options),
-                   v = at::randn({1, 2, 5, 4}, options);
-  const DeltaRuleInput whole = liza_inputs(q, k, v, mode, {}, nullptr);
-  LizaState state;
-  state.last_k = k.narrow(2, 2, 2);
-  state.last_v = v.narrow(2, 2, 2);
-  const DeltaRuleInput last =
-      liza_inputs(q.narrow(2, 4, 1), k.narrow(2, 4, 1), v.narrow(2, 4, 1), mode, {}, &state);
-  CHECK(worst(last.beta, whole.beta.narrow(2, 4, 1)) < kTight);
-  if (last.log_alpha.defined())
-    CHECK(worst(last.log_alpha, whole.log_alpha.narrow(2, 4, 1)) < kTight);
+  const at::Tensor q = at::randn({1, H, L, D}, options), k = at::randn({1, G, L, D}, options),
+                   v = at::randn({1, G, L, D}, options);
+  const TpttInput in = tptt_inputs(q, k, v, find_operator_mode(mode), at::kDouble);
+  CHECK(in.alpha.defined() == is_gated(mode));
+  for (int64_t t = 0; t < L; ++t) {
+    const auto normed = [](const at::Tensor& x) {
+      return [&x](int64_t i) { return silu_normed(x[0].select(1, i)); };
+    };
+    check_tokens(in.q[0], mode, t, normed(q), true);
+    check_tokens(in.k[0], mode, t, normed(k), true);
+    check_tokens(
+        in.v[0], mode, t, [&](int64_t i) { return v[0].select(1, i) / std::sqrt(double(D)); },
+        true);
+    check_tokens(
+        in.beta[0], mode, t, [&](int64_t i) { return expected_beta(mode, k[0], v[0], i); }, true);
+    if (in.alpha.defined())
+      check_tokens(
+          in.alpha[0], mode, t, [&](int64_t i) { return gate_at(k[0], i); }, true);
+  }
 }

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tptt {
+
+/// Which pooled projections a gate is the sigmoid of.
+enum class Gate { none, key, value, key_value };
+
+/// How one token becomes `order` virtual tokens: backward differences, rotations, their mean.
+enum class Trick { none, dt, rot, rdt };
+
+/// One row of the table of operator modes (docs/liza.md).
+struct OperatorMode {
+  const char* name;
+  int64_t order;  // virtual tokens a token
+  Gate alpha, beta;
+  bool gelu;  // state activation after every 64th token
+  Trick trick;
+};
+
+/// Throws std::logic_error for a name that is not in operator_modes().
+const OperatorMode& find_operator_mode(const std::string& name);
+
+std::vector<std::string> operator_modes();
+
+}  // namespace tptt

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace tptt {
+
+/// A sliding window of softmax attention: a query sees the last `length` positions, itself
+/// included, and the first `sinks` of its sequence. Length 0: everything before it.
+struct AttentionWindow {
+  int64_t length = 0;
+  int64_t sinks = 0;
+};
+
+/// Causal attention of q [S, H, L, D] to k, v [S, G, L, D], every row one sequence from its start;
+/// [S, H, L, D]. With a window that is shorter than L it goes block by block: linear time and
+/// memory, only q, k, v saved for the backward.
+at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const AttentionWindow& window);
+
+}  // namespace tptt
