@@ -22,7 +22,7 @@ struct JsonWriter {
         if (rule.adapter_only && value < 0) return;  // not known
       }
       if constexpr (std::is_same_v<Value, std::optional<int64_t>>) {
-        out[name] = value ? OrderedJson(*value) : OrderedJson();
+        if (value) out[name] = *value;
       } else {
         out[name] = value;
       }

@@ -96,8 +96,7 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule, 
 
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
                 std::optional<int64_t>& to) {
-  const bool none = node.kind == YamlNode::Kind::Null ||
-                    (node.kind == YamlNode::Kind::Scalar && node.text == "none");
+  const bool none = node.kind == YamlNode::Kind::Scalar && node.text == "none";
   to = none ? std::nullopt : std::optional(parse_number<int64_t>(node, key, rule));
 }
 

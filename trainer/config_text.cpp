@@ -71,7 +71,8 @@ struct ReferenceWriter {
       if (top) table(name, doc);
       visit_keys(value, ReferenceWriter{out, top ? "" : prefix + name + ".", false});
     } else if constexpr (std::is_same_v<Value, std::optional<LizaConfig>>) {
-      (*this)(name, value.value_or(LizaConfig{}), rule, doc);
+      const LizaConfig defaults = value ? *value : LizaConfig();
+      (*this)(name, defaults, rule, doc);
     } else {
       out += "| `" + prefix + name + "` | " + type_name<Value>(rule) + " | " +
              (rule.required ? "required" : "`" + value_to_yaml(value) + "`") + " | " + doc + "." +

@@ -28,10 +28,10 @@ struct LizaConfig {
   std::string linear_precision = "float32";  // float32, float64
   bool cross_gate = false;
   bool base_scale_attn = false;
-  std::string branch_scale = "match";              // match, none
-  std::optional<int64_t> max_self_attn_length;     // none: the softmax branch sees everything
-  int64_t num_sink_tokens = 4;                     // with max_self_attn_length
-  std::vector<std::string> target_modules{"all"};  // attentions, by name or last parts of it
+  std::string branch_scale = "match";                 // match, none
+  std::optional<int64_t> max_self_attn_length;        // none: the softmax branch sees everything
+  int64_t num_sink_tokens = 4;                        // with max_self_attn_length
+  std::vector<std::string> target_modules = {"all"};  // attentions, by name or last parts of it
   MagConfig mag;
 };
 

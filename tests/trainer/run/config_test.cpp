@@ -1,6 +1,8 @@
 #include "trainer/config.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
 
 #include "models/formats/error.h"
 #include "tests/temp_dir.h"
@@ -15,6 +17,10 @@ namespace {
 
 const std::string kMinimal =
     "model: {name_or_path: m}\ndata: {train: [{path: a.jsonl}]}\ntraining: {output_dir: out}\n";
+
+const std::string kMinimalUnpacked =
+    "model: {name_or_path: m}\ndata: {train: [{path: a.jsonl}], packing: false}\n"
+    "training: {output_dir: out}\n";
 
 Config load(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
   const TempDir dir;
@@ -48,7 +54,8 @@ struct LeafCollector {
     if constexpr (Section<Value>) {
       visit_keys(value, LeafCollector{out, here});
     } else if constexpr (std::is_same_v<Value, std::optional<LizaConfig>>) {
-      (*this)(name, value.value_or(LizaConfig{}), rule, "");
+      const LizaConfig defaults = value ? *value : LizaConfig();
+      (*this)(name, defaults, rule, "");
     } else {
       constexpr bool kNumber = std::is_same_v<Value, double> || std::is_same_v<Value, int64_t>;
       out.push_back({here, value_to_yaml(value), std::is_same_v<Value, std::string>, kNumber});
@@ -139,10 +146,26 @@ TEST_CASE("an unknown key is shown with file, line, column and the nearest key")
 }
 
 TEST_CASE("settings of later versions are refused as not supported yet") {
-  CHECK_THAT(refusal("liza: {operator_mode: delta_rule_gelu}"),
-             Contains("not supported yet: expected one of delta_rule, delta_rule_v, delta_rule_kv, "
-                      "gated_delta_rule"));
-  CHECK_THAT(refusal("liza: {implementation: tptt}"), Contains("not supported yet"));
+  CHECK_THAT(refusal("liza: {linear_precision: bfloat16}"),
+             Contains("not supported yet: expected one of float32, float64"));
+}
+
+TEST_CASE("what starts from the package's recipe and what does not go together") {
+  const Config config =
+      load(kMinimalUnpacked + "liza: {implementation: tptt, max_self_attn_length: 64}");
+  CHECK(config.liza->mag.mode == "gradual");
+  CHECK(config.liza->branch_scale == "none");
+  CHECK(config.liza->max_self_attn_length == 64);
+  CHECK_THAT(to_yaml(config), Contains("max_self_attn_length: 64"));
+  CHECK_THAT(refusal(kMinimal + "liza: {implementation: tptt}"),
+             Contains("'liza.implementation' tptt knows no boundaries between packed examples"));
+  CHECK_THAT(refusal(kMinimal + "liza: {max_self_attn_length: 0}"),
+             Contains("'liza.max_self_attn_length' must be at least 1"));
+  CHECK_THAT(refusal(kMinimal + "liza: {base_scale_attn: true}"),
+             Contains("'liza.base_scale_attn' needs branch_scale: none"));
+  CHECK_THAT(refusal(kMinimal + "liza: {cross_gate: true}"),
+             Contains("'liza.cross_gate' does not go with mag.mode: learned"));
+  CHECK_THAT(refusal(kMinimal + "liza: {target_modules: []}"), Contains("empty list"));
 }
 
 TEST_CASE("mode cyclic needs its weights") {
@@ -300,6 +323,12 @@ TEST_CASE("the quickstart configuration loads") {
   CHECK(num_warmup_steps(config.training, config.training.max_steps) == 7);
 }
 
+// TPTT_WRITE_REFERENCE=1 brings the page up to date.
 TEST_CASE("configs/README.md holds the generated reference") {
+  const std::string path = TPTT_SOURCE_DIR "/configs/README.md";
+  if (std::getenv("TPTT_WRITE_REFERENCE")) {
+    const std::string page = read_text(path);
+    std::ofstream(path) << page.substr(0, page.find("## `model`")) << config_reference();
+  }
   CHECK_THAT(read_text(TPTT_SOURCE_DIR "/configs/README.md"), Contains(config_reference()));
 }
