@@ -2,14 +2,18 @@
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
 #include <numeric>
 
+#include "models/liza/operator_mode.h"
 #include "models/lora.h"
 #include "tests/catch.h"
 #include "tests/models/tiny_model.h"
@@ -48,14 +52,20 @@ std::vector<int64_t> offsets_of(const std::vector<int64_t>& lengths) {
 
 TEST_CASE("decoding token by token equals the full forward") {
   const c10::AutoGradMode no_grad(false);
-  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "delta_rule_v", "delta_rule_kv",
-                             "gated_delta_rule");
+  std::vector<std::string> modes = operator_modes();
+  modes.push_back("");
+  const auto mode = GENERATE_COPY(from_range(modes));
   const auto mag = GENERATE(as<std::string>(), "constant", "learned");
+  const bool windowed = GENERATE(false, true);
+  INFO(mode << " " << mag << " windowed " << windowed);
   at::manual_seed(1);
   const auto model = load_tiny("gqa_bias_bf16_sharded");
-  if (!mode.empty()) inject_liza(*model, memory(mode, mag, mag == "learned" ? "match" : "none"));
+  LizaConfig config = memory(mode, mag, mag == "learned" ? "match" : "none");
+  if (windowed) config.max_self_attn_length = 12, config.num_sink_tokens = 3;
+  if (!mode.empty()) inject_liza(*model, config);
   add_random_lora(*model);
-  const std::vector<int64_t> full{21, 1 + 20, 2 + 20, 37 + 20}, prompt{1, 1, 2, 37};
+  const std::vector<int64_t> full{1 + 20, 1 + 20, 2 + 20, 14 + 20, 50 + 20},
+      prompt{1, 1, 2, 14, 50};
   const at::Tensor ids = random_ids(sum(full), model->config.vocab_size);
   const at::Tensor expected = logits(*model, ids, full);
 
@@ -65,7 +75,7 @@ TEST_CASE("decoding token by token equals the full forward") {
     prompt_ids.push_back(ids.narrow(0, starts[s], prompt[s]));
     expected_last.push_back(expected[starts[s] + prompt[s] - 1].unsqueeze(0));
   }
-  DecodeCache cache = make_cache(*model, int64_t(full.size()), 64, Branch::mixed);
+  DecodeCache cache = make_cache(*model, int64_t(full.size()), 80, Branch::mixed);
   at::Tensor out = logits(*model, at::cat(prompt_ids), prompt, &cache);
   const auto prompt_starts = offsets_of(prompt);
   for (size_t s = 0; s < full.size(); ++s)
@@ -101,10 +111,66 @@ TEST_CASE("with mu = 0 the logits are the base model's bit for bit") {
   CHECK(at::equal(model->head().forward(model->hidden(ids, context), nullptr), base));
 }
 
+TEST_CASE("branches: mu 0 with and without the window, mu 1") {
+  const c10::AutoGradMode no_grad(false);
+  const auto model = load_tiny("gqa_bias_bf16_sharded");
+  const at::Tensor ids = random_ids(60, model->config.vocab_size);
+  const auto on = [&](Branch branch) {
+    AttentionContext context = model->context({60});
+    context.branch = branch;
+    return model->head().forward(model->hidden(ids, context), nullptr);
+  };
+  const at::Tensor base = on(Branch::mixed);
+  LizaConfig config = memory("delta_rule", "constant");
+  config.max_self_attn_length = 10, config.num_sink_tokens = 2;
+  inject_liza(*model, config);
+  CHECK(at::equal(on(Branch::softmax), base));
+  const at::Tensor window = on(Branch::window), mixed = on(Branch::mixed);
+  CHECK(at::equal(window.narrow(0, 0, 10), base.narrow(0, 0, 10)));
+  CHECK_FALSE(at::allclose(window.narrow(0, 20, 40), base.narrow(0, 20, 40)));
+  CHECK_FALSE(at::allclose(mixed, window));
+  set_mag_weight(*model, 0);
+  CHECK(at::equal(on(Branch::mixed), window));
+  set_mag_weight(*model, 1);
+  CHECK(at::equal(on(Branch::mixed), on(Branch::linear)));
+}
+
+TEST_CASE("cross_gate and base_scale_attn mix the projected branches") {
+  const c10::AutoGradMode no_grad(false);
+  const bool cross = GENERATE(false, true), scale = GENERATE(false, true);
+  LizaLayer layer;
+  layer.config.cross_gate = cross, layer.config.base_scale_attn = scale;
+  layer.mag_weight = 0.3;
+  CHECK(mixes_projected(layer.config) == (cross || scale));
+  const at::Tensor soft = at::randn({5, 8}), lin = at::randn({5, 8});
+  const at::Tensor size = scale ? (soft * soft).mean(-1, true).add(1e-5).sqrt() : at::ones({5, 1});
+  at::Tensor expected = 0.7 * soft + 0.3 * lin * size;
+  if (cross) expected = expected + (0.7 * soft) * (0.3 * lin * size);
+  CHECK(relative(mag_mix_projected(layer, soft, lin, false), expected) < 1e-6);
+  CHECK(relative(mag_mix_projected(layer, soft, lin, true), lin * size) < 1e-6);
+}
+
+TEST_CASE("target_modules chooses the layers") {
+  const auto model = load_tiny("tied");
+  LizaConfig config = memory("delta_rule", "learned");
+  config.target_modules = {"layers.1.self_attn"};
+  inject_liza(*model, config);
+  CHECK_FALSE(model->attention(0).liza.has_value());
+  REQUIRE(model->attention(1).liza.has_value());
+  REQUIRE(trainables(*model).size() == 1);
+  CHECK(trainables(*model)[0].name == "model.layers.1.self_attn.liza.gate");
+  config.target_modules = {"layers.7.self_attn"};
+  CHECK_THROWS_WITH(inject_liza(*model, config),
+                    Catch::Matchers::Contains("no attention of this model is named "
+                                              "'layers.7.self_attn'"));
+}
+
 TEST_CASE("a sequence sees nothing of its neighbours in the pack") {
   const c10::AutoGradMode no_grad(false);
   const auto model = load_tiny("gqa_bias_bf16_sharded");
-  inject_liza(*model, memory("gated_delta_rule", "constant"));
+  LizaConfig config = memory(GENERATE(from_range(operator_modes())), "constant");
+  if (GENERATE(false, true)) config.max_self_attn_length = 8;
+  inject_liza(*model, config);
   const std::vector<int64_t> lengths{40, 33, 17};
   const at::Tensor ids = random_ids(sum(lengths), model->config.vocab_size);
   const at::Tensor before = logits(*model, ids, lengths);
