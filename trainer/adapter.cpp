@@ -16,6 +16,7 @@
 #include "models/lora.h"
 #include "trainer/config.h"
 #include "trainer/schedule.h"
+#include "trainer/tptt_adapter.h"
 
 namespace tptt {
 namespace {
@@ -28,21 +29,6 @@ NamedTensors named(CausalLM& model, bool gates) {
   for (const Trainable& t : trainables(model))
     if (t.is_gate == gates) tensors.emplace_back(t.name, t.tensor);
   return tensors;
-}
-
-// Settings under which the stored tensors mean something else than scale * B A on a frozen base.
-void refuse_variants(const Json& json, const std::string& where) {
-  for (const char* key : {"use_dora", "use_rslora", "fan_in_fan_out", "lora_bias"})
-    if (json_bool(json, key, where, false))
-      throw Error(where + ": " + key +
-                  " is not supported; train or convert the adapter without it");
-  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
-                          "layer_replication", "exclude_modules", "target_parameters"}) {
-    if (json.contains(key) && !json[key].is_null() && !json[key].empty())
-      throw Error(where + ": " + key + " is not supported; expected null");
-  }
-  if (json_string(json, "bias", where, "none") != "none")
-    throw Error(where + ": bias is not supported; expected \"none\"");
 }
 
 // The modules that carry LoRA, by the last part of their names, as PEFT writes "all-linear".
@@ -66,42 +52,14 @@ std::string readme(const AdapterConfig& config) {
 
 }  // namespace
 
-AdapterConfig read_adapter_config(const std::string& dir) {
-  const fs::path path = fs::path(dir) / "adapter_config.json";
-  if (!fs::is_regular_file(path))
-    throw UsageError(path.string() + " is missing; expected a PEFT adapter directory");
-  const Json json = read_json_file(path);
-  const std::string where = path.string();
-  if (json_string(json, "peft_type", where) != "LORA")
-    throw Error(where + ": peft_type must be LORA, got " + json_string(json, "peft_type", where));
-  refuse_variants(json, where);
-  AdapterConfig config;
-  config.lora.r = json_int(json, "r", where);
-  config.lora.lora_alpha = json_number(json, "lora_alpha", where);
-  config.lora.lora_dropout = json_number(json, "lora_dropout", where, 0.0);
-  config.base_model_name_or_path = json_string(json, "base_model_name_or_path", where, "");
-  if (config.lora.r < 1 || config.lora.r > 65536)
-    throw Error(where + ": r must be from 1 to 65536");
-  const Json& targets = json.contains("target_modules") ? json["target_modules"] : Json();
-  config.lora.target_modules.clear();
-  if (targets == "all-linear") config.lora.target_modules = {"all-linear"};
-  if (targets.is_array())
-    for (const auto& t : targets)
-      if (t.is_string()) config.lora.target_modules.push_back(t);
-  if (config.lora.target_modules.empty())
-    throw Error(where + ": target_modules must be a list of module names or all-linear");
-  const fs::path liza = fs::path(dir) / "liza_config.json";
-  if (fs::exists(liza)) config.liza = liza_from_json(read_json_file(liza).dump(), liza.string());
-  return config;
-}
-
-void read_tensors(const std::string& path, const NamedTensors& tensors) {
+void read_tensors(const std::string& path, const NamedTensors& tensors,
+                  const std::function<std::string(const std::string&)>& rename) {
   const ReadFile file(path);
   const SafetensorsHeader header = read_safetensors_header(file);
   std::map<std::string, at::Tensor> wanted(tensors.begin(), tensors.end());
   c10::AutoGradMode no_grad(false);
   for (const TensorInfo& info : header.tensors) {
-    const auto found = wanted.find(info.name);
+    const auto found = wanted.find(rename ? rename(info.name) : info.name);
     const std::string where = path + ": tensor '" + info.name + "' ";
     if (found == wanted.end()) throw Error(where + "has no place in this model");
     if (info.shape != found->second.sizes().vec())
@@ -130,7 +88,8 @@ void write_tensors(const std::string& path, const NamedTensors& tensors) {
 }
 
 void load_adapter_weights(CausalLM& model, const std::string& dir) {
-  read_tensors((fs::path(dir) / "adapter_model.safetensors").string(), named(model, false));
+  read_tensors((fs::path(dir) / "adapter_model.safetensors").string(), named(model, false),
+               peft_name_of_tptt);
   const NamedTensors gates = named(model, true);
   if (!gates.empty()) read_tensors((fs::path(dir) / "liza.safetensors").string(), gates);
 }
@@ -146,17 +105,10 @@ AdapterConfig apply_adapter(CausalLM& model, const std::string& dir) {
 void write_adapter(CausalLM& model, const AdapterConfig& config, const std::string& dir) {
   const fs::path root(dir);
   write_tensors((root / "adapter_model.safetensors").string(), named(model, false));
-  const Json json = {{"peft_type", "LORA"},
-                     {"task_type", "CAUSAL_LM"},
-                     {"base_model_name_or_path", config.base_model_name_or_path},
-                     {"inference_mode", true},
-                     {"r", config.lora.r},
-                     {"lora_alpha", config.lora.lora_alpha},
-                     {"lora_dropout", config.lora.lora_dropout},
-                     {"bias", "none"},
-                     {"fan_in_fan_out", false},
-                     {"init_lora_weights", true},
-                     {"target_modules", adapted_modules(model)}};
+  LoraConfig lora = config.lora;
+  lora.target_modules = adapted_modules(model);
+  Json json = lora_to_peft(lora, /*inference_mode=*/true);
+  json["base_model_name_or_path"] = config.base_model_name_or_path;
   write_file_atomic((root / "adapter_config.json").string(), json.dump(2) + "\n");
   write_file_atomic((root / "README.md").string(), readme(config));
   if (!config.liza) return;

@@ -2,14 +2,12 @@
 
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include "data/chat_templates.h"
-#include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/json.h"
@@ -143,26 +141,6 @@ void run_inspect(const std::string& path) {
   for (const auto& [name, entry] : index_weights(files).entries) tensors.push_back(entry.info);
   print_model(config);
   print_tensors(tensors);
-}
-
-void run_export(const std::string& from, const std::string& format, const std::string& output) {
-  if (format != "peft") throw UsageError("--format '" + format + "': expected peft");
-  const bool is_run = fs::exists(fs::path(from) / "adapter" / "adapter_config.json");
-  const fs::path adapter = is_run ? fs::path(from) / "adapter" : fs::path(from);
-  read_adapter_config(adapter.string());
-  read_safetensors_header(ReadFile((adapter / "adapter_model.safetensors").string()));
-  if (fs::exists(output) && !fs::is_empty(output))
-    throw UsageError("--output '" + output + "' is not empty; choose a new directory");
-  // Whole or not at all: copied beside the target, renamed into place.
-  const fs::path target = fs::absolute(output).lexically_normal();
-  const fs::path temporary = target.parent_path() / ("." + target.filename().string() + ".tmp-" +
-                                                     std::to_string(getpid()));
-  fs::create_directories(temporary);
-  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "README.md",
-                           "liza_config.json", "liza.safetensors"})
-    if (fs::exists(adapter / name)) fs::copy_file(adapter / name, temporary / name);
-  fs::rename(temporary, target);
-  std::printf("PEFT adapter in %s\n", output.c_str());
 }
 
 }  // namespace tptt

@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kDefaultModel = "smollm2-135m-instruct";
 constexpr const char* kDefaultFile = "SmolLM2-135M-Instruct.Q4_1.gguf";
+constexpr const char* kDefaultRepository = "HuggingFaceTB/SmolLM2-135M-Instruct";
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -67,7 +68,7 @@ ModelFiles find_in_hub_cache(const std::string& name) {
     throw UsageError(snapshot.string() +
                      ": config.json is missing; download the model with: hf download " + name);
   check_links(snapshot, repository);
-  return {name, snapshot.string(), ""};
+  return {name, snapshot.string(), "", name};
 }
 
 }  // namespace
@@ -80,16 +81,16 @@ ModelFiles find_model(const std::string& name) {
     if (!fs::is_regular_file(path))
       throw UsageError("model '" + name + "': " + path.string() +
                        " is missing; run scripts/setup.sh to fetch it");
-    return {name, "", path.string()};
+    return {name, "", path.string(), kDefaultRepository};
   }
   if (fs::is_directory(name)) {
     if (!fs::exists(fs::path(name) / "config.json"))
       throw UsageError("model '" + name +
                        "': config.json is missing; expected a Hugging Face directory");
-    return {name, name, ""};
+    return {name, name, "", ""};
   }
   if (fs::is_regular_file(name)) {
-    if (fs::path(name).extension() == ".gguf") return {name, "", name};
+    if (fs::path(name).extension() == ".gguf") return {name, "", name, ""};
     throw UsageError("model '" + name + "': expected a .gguf file or a Hugging Face directory");
   }
   if (is_repository_name(name)) return find_in_hub_cache(name);

@@ -10,9 +10,10 @@ namespace tptt {
 
 /// Where a model's parts lie. Exactly one of `dir` and `gguf` is set.
 struct ModelFiles {
-  std::string name;  // as the user gave it
-  std::string dir;   // Hugging Face directory
-  std::string gguf;  // GGUF file
+  std::string name;        // as the user gave it
+  std::string dir;         // Hugging Face directory
+  std::string gguf;        // GGUF file
+  std::string repository;  // org/name on the Hugging Face Hub where that is known, else empty
 };
 
 /// Finds MODEL: a directory with config.json, a .gguf file, the name `smollm2-135m-instruct`

@@ -121,4 +121,17 @@ void write_safetensors(const std::string& path, std::vector<TensorToWrite> tenso
   write_file_atomic(path, chunks);
 }
 
+void copy_tensors(const std::string& from, const std::string& to,
+                  const std::function<std::string(const std::string&)>& rename) {
+  const ReadFile file(from);
+  const SafetensorsHeader header = read_safetensors_header(file);
+  std::vector<std::vector<std::byte>> bytes;
+  std::vector<TensorToWrite> tensors;
+  for (const TensorInfo& info : header.tensors) {
+    file.read(info.offset, bytes.emplace_back(info.nbytes).data(), info.nbytes);
+    tensors.push_back({rename(info.name), info.type, info.shape, bytes.back()});
+  }
+  write_safetensors(to, std::move(tensors), header.metadata);
+}
+
 }  // namespace tptt

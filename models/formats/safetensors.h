@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -31,5 +32,9 @@ struct TensorToWrite {
 /// `path`, fsyncs it and renames it into place. Throws Error.
 void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+/// Copies every tensor of one file to another under the name that `rename` gives it. Throws Error.
+void copy_tensors(const std::string& from, const std::string& to,
+                  const std::function<std::string(const std::string&)>& rename);
 
 }  // namespace tptt

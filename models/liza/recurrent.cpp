@@ -37,15 +37,18 @@ DeltaRuleOutput recurrent_delta_rule(const DeltaRuleInput& in, const at::Tensor&
   const int64_t S = in.q.size(0), H = in.q.size(1), L = in.q.size(2), D = in.q.size(3);
   const int64_t G = in.k.size(1), order = in.k.size(2) / L;
   at::Tensor s = state.defined() ? state : at::zeros({S, G, D, D}, in.k.options());
-  std::vector<at::Tensor> outputs;
+  // Split once: the backward of a slice would clear a whole gradient for each token.
+  const auto ks = in.k.split(1, 2), vs = in.v.split(1, 2);  // [S, G, 1, D] each
+  const auto betas = in.beta.split(1, 2), qs = in.q.split(1, 2);
+  std::vector<at::Tensor> alphas, outputs;
+  if (in.log_alpha.defined()) alphas = in.log_alpha.exp().view({S, G, -1, 1}).split(1, 2);
   for (int64_t t = 0; t < L; ++t) {
     for (int64_t i = t * order; i < (t + 1) * order; ++i) {
-      const at::Tensor k = in.k.select(2, i).unsqueeze(2), v = in.v.select(2, i).unsqueeze(2);
-      const at::Tensor kb = in.beta.select(2, i).unsqueeze(2) * k;  // [S, G, 1, D]
-      if (in.log_alpha.defined()) s = s * in.log_alpha.select(2, i).exp().view({S, G, 1, 1});
-      s = s + at::matmul(kb.transpose(-1, -2), v - at::matmul(k, s));
+      if (!alphas.empty()) s = s * alphas[i];
+      const at::Tensor error = vs[i] - at::matmul(ks[i], s);
+      s = s + at::matmul((betas[i] * ks[i]).transpose(-1, -2), error);
     }
-    const at::Tensor q = in.q.select(2, t).reshape({S, G, H / G, D});
+    const at::Tensor q = qs[t].reshape({S, G, H / G, D});
     outputs.push_back(at::matmul(q, s).reshape({S, H, D}));
     if (in.activated) s = activated_where_due(in, s, t);
   }

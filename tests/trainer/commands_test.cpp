@@ -160,3 +160,26 @@ TEST_CASE("generate, eval, logits, inspect and export work on a trained adapter"
         read_text(dir.path / "run/adapter/adapter_model.safetensors"));
   check_one_line(run_tptt("export " + run + to), 2, "is not empty");
 }
+
+TEST_CASE("an adapter for Python tptt reads back as the same model") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string at = dir.path.string(), to = " --format tptt --output " + at + "/exported";
+  const std::string train = "train " + write_tiny_config(dir.path, 12, "liza: {}\n") + " ";
+  REQUIRE(run_tptt(train).code == 0);
+  check_one_line(run_tptt("export " + at + "/run" + to), 2, "liza.implementation: exact");
+  CHECK_FALSE(fs::exists(dir.path / "exported"));
+  REQUIRE(run_tptt(train + "liza.implementation=tptt training.output_dir=" + at + "/ours").code ==
+          0);
+  const Outcome exported = run_tptt("export " + at + "/ours" + to);
+  INFO(exported.text);
+  REQUIRE(exported.code == 0);
+  const auto loss = [&](const std::string& adapter) {
+    return run_tptt("eval " + at + "/model --adapter " + adapter + " --task perplexity --data " +
+                    at + "/rows.jsonl")
+        .text;
+  };
+  CHECK(loss(at + "/exported") == loss(at + "/ours/adapter"));
+  check_one_line(run_tptt("export " + at + "/exported --output " + at + "/again"), 2,
+                 "adapter of Python tptt");
+}

@@ -19,18 +19,18 @@ namespace {
 // The definition, token by token with a whole state for each: docs/liza.md, "implementation: tptt".
 TpttOutput slow_tptt(const TpttInput& in, const at::Tensor& state, int64_t chunk_size) {
   const int64_t n = in.order, H = in.q.size(1), G = in.k.size(1), L = in.k.size(2) / n;
-  const auto row = [](const at::Tensor& x, int64_t i) {
-    return x.narrow(2, i, 1);
-  };  // [S, X, 1, D]
+  using Rows = std::vector<at::Tensor>;  // [S, X, 1, D] each
+  const Rows q = in.q.split(1, 2), k = in.k.split(1, 2), v = in.v.split(1, 2),
+             beta = in.beta.split(1, 2), alpha = in.alpha.defined() ? in.alpha.split(1, 2) : Rows();
   at::Tensor start = state;
   std::vector<at::Tensor> o;
   for (int64_t begin = 0; begin < L; begin += chunk_size) {
     std::vector<at::Tensor> w, u;  // of each virtual token of the chunk
     for (int64_t t = begin * n; t < (begin + chunk_size) * n; ++t) {
-      const at::Tensor kb = row(in.k, t) * row(in.beta, t);
-      at::Tensor wt = kb, ut = row(in.v, t) * row(in.beta, t);
+      const at::Tensor kb = k[t] * beta[t];
+      at::Tensor wt = kb, ut = v[t] * beta[t];
       for (size_t i = 0; i < w.size(); ++i) {
-        const at::Tensor a = (kb * row(in.k, begin * n + int64_t(i))).sum(-1, true);
+        const at::Tensor a = (kb * k[begin * n + int64_t(i)]).sum(-1, true);
         wt = wt - a * w[i];
         ut = ut - a * u[i];
       }
@@ -43,9 +43,9 @@ TpttOutput slow_tptt(const TpttInput& in, const at::Tensor& state, int64_t chunk
       for (int64_t j = 0; j < n; ++j) {
         const int64_t i = t * n + j;
         const at::Tensor error = u[i] - at::matmul(w[i], h);
-        const at::Tensor q = row(in.q, begin * n + i), all = h.repeat_interleave(H / G, 1);
-        read = at::matmul(q, all) + q * error.repeat_interleave(H / G, 1);
-        if (in.alpha.defined()) h = h * row(in.alpha, begin * n + i);
+        const at::Tensor &ql = q[begin * n + i], all = h.repeat_interleave(H / G, 1);
+        read = at::matmul(ql, all) + ql * error.repeat_interleave(H / G, 1);
+        if (!alpha.empty()) h = h * alpha[begin * n + i];
         h = h + at::matmul(w[i].transpose(-1, -2), error);
       }
       o.push_back(read.squeeze(2));

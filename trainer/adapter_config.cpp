@@ -1,0 +1,79 @@
+#include "trainer/adapter_config.h"
+
+#include <filesystem>
+
+#include "models/formats/error.h"
+#include "trainer/config.h"
+#include "trainer/tptt_adapter.h"
+
+namespace tptt {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Settings under which the stored tensors mean something else than scale * B A on a frozen base.
+void refuse_variants(const Json& json, const std::string& where) {
+  for (const char* key : {"use_dora", "use_rslora", "fan_in_fan_out", "lora_bias"})
+    if (json_bool(json, key, where, false))
+      throw Error(where + ": " + key +
+                  " is not supported; train or convert the adapter without it");
+  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
+                          "layer_replication", "exclude_modules", "target_parameters"}) {
+    if (json.contains(key) && !json[key].is_null() && !json[key].empty())
+      throw Error(where + ": " + key + " is not supported; expected null");
+  }
+  if (json_string(json, "bias", where, "none") != "none")
+    throw Error(where + ": bias is not supported; expected \"none\"");
+}
+
+}  // namespace
+
+LoraConfig lora_from_peft(const Json& json, const std::string& where) {
+  refuse_variants(json, where);
+  LoraConfig lora;
+  lora.r = json_int(json, "r", where);
+  lora.lora_alpha = json_number(json, "lora_alpha", where);
+  lora.lora_dropout = json_number(json, "lora_dropout", where, 0.0);
+  if (lora.r < 1 || lora.r > 65536) throw Error(where + ": r must be from 1 to 65536");
+  const Json targets = json.contains("target_modules") ? json["target_modules"] : Json();
+  lora.target_modules.clear();
+  if (targets == "all-linear") lora.target_modules = {"all-linear"};
+  if (targets.is_array())
+    for (const auto& t : targets)
+      if (t.is_string()) lora.target_modules.push_back(t);
+  if (lora.target_modules.empty())
+    throw Error(where + ": target_modules must be a list of module names or all-linear");
+  return lora;
+}
+
+Json lora_to_peft(const LoraConfig& lora, bool inference_mode) {
+  const bool all = lora.target_modules == std::vector<std::string>{"all-linear"};
+  return {{"peft_type", "LORA"},
+          {"task_type", "CAUSAL_LM"},
+          {"inference_mode", inference_mode},
+          {"r", lora.r},
+          {"lora_alpha", lora.lora_alpha},
+          {"lora_dropout", lora.lora_dropout},
+          {"bias", "none"},
+          {"fan_in_fan_out", false},
+          {"init_lora_weights", true},
+          {"target_modules", all ? Json("all-linear") : Json(lora.target_modules)}};
+}
+
+AdapterConfig read_adapter_config(const std::string& dir) {
+  if (is_tptt_adapter(dir)) return read_tptt_config(dir);
+  const std::string where = (fs::path(dir) / "adapter_config.json").string();
+  if (!fs::is_regular_file(where))
+    throw UsageError(where + " is missing; expected an adapter directory of PEFT or Python tptt");
+  const Json json = read_json_file(where);
+  if (json_string(json, "peft_type", where) != "LORA")
+    throw Error(where + ": peft_type must be LORA, got " + json_string(json, "peft_type", where));
+  AdapterConfig config;
+  config.lora = lora_from_peft(json, where);
+  config.base_model_name_or_path = json_string(json, "base_model_name_or_path", where, "");
+  const fs::path liza = fs::path(dir) / "liza_config.json";
+  if (fs::exists(liza)) config.liza = liza_from_json(read_json_file(liza).dump(), liza.string());
+  return config;
+}
+
+}  // namespace tptt

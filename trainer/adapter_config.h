@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "models/formats/json.h"
+#include "models/liza/liza_config.h"
+#include "models/lora_config.h"
+
+namespace tptt {
+
+/// What an adapter directory says of itself.
+struct AdapterConfig {
+  LoraConfig lora;
+  std::optional<LizaConfig> liza;
+  std::string base_model_name_or_path;
+};
+
+/// Reads a PEFT directory (adapter_config.json) with our liza_config.json beside it where there is
+/// a memory, or a directory of Python tptt (tptt_adapter.h). PEFT features that change the function
+/// (DoRA, rsLoRA, patterns, bias, modules_to_save) are refused by name. Throws Error.
+AdapterConfig read_adapter_config(const std::string& dir);
+
+/// The LoRA settings of PEFT's JSON; `where` names the source.
+LoraConfig lora_from_peft(const Json& json, const std::string& where);
+
+/// And back, with what PEFT itself needs to build the same adapter.
+Json lora_to_peft(const LoraConfig& lora, bool inference_mode);
+
+}  // namespace tptt
