@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "models/rms_norm.h"
+
 namespace tptt {
 namespace {
 
@@ -76,8 +78,15 @@ at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
       .squeeze(2);
 }
 
-double rms(const at::Tensor& x) {
-  return x.detach().to(at::kFloat).square().mean().sqrt().item<double>();
+// x [N, heads, D] under an RMSNorm of each head, or of all heads together.
+at::Tensor normed(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  if (!weight.defined()) return x;
+  if (weight.numel() == x.size(-1)) return rms_norm(x, weight, eps);
+  return rms_norm(x.flatten(1), weight, eps).view(x.sizes());
+}
+
+at::Tensor rms(const at::Tensor& x) {
+  return x.detach().to(at::kFloat).square().mean().sqrt();
 }
 
 }  // namespace
@@ -87,32 +96,40 @@ AttentionWindow Attention::window(Branch branch) const {
   return {*liza->config.max_self_attn_length, liza->config.num_sink_tokens};
 }
 
+Attention::Projections Attention::project(const at::Tensor& x, const Dropout& dropout) const {
+  const auto heads = [this](const at::Tensor& y) { return y.unflatten(-1, {-1, head_dim}); };
+  if (!qkv_proj)
+    return {heads(q_proj.forward(x, dropout)), heads(k_proj.forward(x, dropout)),
+            heads(v_proj.forward(x, dropout))};
+  const auto qkv = heads(qkv_proj->forward(x, dropout))
+                       .split_with_sizes({num_heads, num_kv_heads, num_kv_heads}, 1);
+  return {qkv[0], qkv[1], qkv[2]};
+}
+
 at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& context) const {
   const int64_t n = x.size(0);
-  const at::Tensor q = q_proj.forward(x, context.dropout).view({n, num_heads, head_dim});
-  const at::Tensor k = k_proj.forward(x, context.dropout).view({n, num_kv_heads, head_dim});
-  const at::Tensor v = v_proj.forward(x, context.dropout).view({n, num_kv_heads, head_dim});
+  const auto [q, k, v] = project(x, context.dropout);
   LayerCache* cache = context.cache ? &context.cache->layers[layer] : nullptr;
-  const auto project = [&](const at::Tensor& heads) {  // [N, H, D] -> [N, E]
+  const auto output = [&](const at::Tensor& heads) {  // [N, H, D] -> [N, E]
     return o_proj.forward(heads.reshape({n, num_heads * head_dim}), context.dropout);
   };
 
-  const at::Tensor qr = apply_rope(q, context.rope), kr = apply_rope(k, context.rope);
+  const at::Tensor qr = apply_rope(normed(q, q_norm, norm_eps), context.rope);
+  const at::Tensor kr = apply_rope(normed(k, k_norm, norm_eps), context.rope);
   const at::Tensor soft = context.cache_lengths.defined()
                               ? decode(qr, kr, v, context, *cache)
                               : prefill(qr, kr, v, context, window(context.branch), cache);
   const bool wanted = context.branch == Branch::mixed || context.branch == Branch::linear;
   const bool linear_only = context.branch == Branch::linear;
-  if (!liza || !wanted || (liza->is_closed() && !linear_only)) return project(soft);
-  const at::Tensor raw = liza_branch(liza->config, q, k, v, context.layout,
-                                     cache ? &cache->liza : nullptr, context.cache_lengths);
-  if (context.ledger) {
-    context.ledger->softmax_rms[layer] = rms(soft);
-    context.ledger->linear_rms[layer] = rms(raw);
-  }
+  if (!liza || !wanted || (liza->is_closed() && !linear_only)) return output(soft);
+  LayerLedger* ledger = context.ledger ? &(*context.ledger)[layer] : nullptr;
+  const at::Tensor raw =
+      liza_branch(liza->config, q, k, v, context.layout, cache ? &cache->liza : nullptr,
+                  context.cache_lengths, ledger ? &ledger->state_norm : nullptr);
+  if (ledger) ledger->softmax_rms = rms(soft), ledger->linear_rms = rms(raw);
   const at::Tensor lin = scale_branch(liza->config, soft, raw);
-  if (!mixes_projected(liza->config)) return project(mag_mix(*liza, soft, lin, linear_only));
-  return mag_mix_projected(*liza, project(soft), project(lin.to(soft.scalar_type())), linear_only);
+  if (!mixes_projected(liza->config)) return output(mag_mix(*liza, soft, lin, linear_only));
+  return mag_mix_projected(*liza, output(soft), output(lin.to(soft.scalar_type())), linear_only);
 }
 
 }  // namespace tptt

@@ -29,33 +29,50 @@ struct DecodeCache {
   std::vector<int64_t> lengths;  // tokens each sequence has stored
 };
 
-/// Size of the two branches' outputs in each layer, before scaling and mixing.
-struct BranchLedger {
-  std::vector<double> softmax_rms, linear_rms;  // by layer; 0 without a memory
+/// What a layer's two branches are like in one forward, before scaling and mixing.
+struct LayerLedger {
+  at::Tensor softmax_rms, linear_rms;  // scalars; undefined without a memory
+  at::Tensor state_norm;               // largest of the memories at the sequences' ends
+};
+
+/// How a forward is run.
+struct ForwardOptions {
+  Branch branch = Branch::mixed;
+  Dropout dropout = {};
+  bool gradient_checkpointing = false;         // keep each layer's input alone for the backward
+  std::vector<LayerLedger>* ledger = nullptr;  // one a layer, to be filled
 };
 
 /// All that attention needs to know of one forward besides its input.
-struct AttentionContext {
+struct AttentionContext : ForwardOptions {
   SegmentLayout layout;
   RopeTable rope;
-  Branch branch = Branch::mixed;
-  const DropoutKey* dropout = nullptr;  // null: evaluation
-  DecodeCache* cache = nullptr;         // null: no decoding follows
-  at::Tensor cache_lengths;             // [S] int64, when the cache holds tokens already
-  BranchLedger* ledger = nullptr;       // null: nothing is measured
+  DecodeCache* cache = nullptr;  // null: no decoding follows
+  at::Tensor cache_lengths;      // [S] int64, when the cache holds tokens already
 };
 
-/// Grouped-query softmax attention with the LiZA memory beside it where one was injected.
+/// Grouped-query softmax attention with the LiZA memory beside it where one was injected. Families
+/// describe what they have: three projections or a fused one, biases, norms, head counts of their
+/// own in each layer; the memory always sees the projections as they are.
 struct Attention {
   std::string name;  // Hugging Face module path
   int64_t layer = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
   Linear q_proj, k_proj, v_proj, o_proj;
+  std::optional<Linear> qkv_proj;  // instead of the first three: rows of q, then k, then v
+  at::Tensor q_norm, k_norm;  // RMSNorm weights before RoPE, of a head [D] or of all; or undefined
+  double norm_eps = 1e-6;
   std::optional<LizaLayer> liza;
 
   /// The softmax window in force on a branch.
   AttentionWindow window(Branch branch) const;
 
   at::Tensor forward(const at::Tensor& x, const AttentionContext& context) const;  // [N, E]
+
+ private:
+  struct Projections {
+    at::Tensor q, k, v;  // [N, H, D], [N, G, D]
+  };
+  Projections project(const at::Tensor& x, const Dropout& dropout) const;
 };
 
 }  // namespace tptt

@@ -36,7 +36,8 @@ class CausalLM {
 
   /// Context of a forward over sequences of these lengths; with a cache that holds tokens already,
   /// every length is 1 and positions continue.
-  AttentionContext context(const std::vector<int64_t>& lengths, DecodeCache* cache = nullptr) const;
+  AttentionContext context(const std::vector<int64_t>& lengths, const ForwardOptions& options = {},
+                           DecodeCache* cache = nullptr) const;
 
   /// embed, all layers, norm: ids [N] -> hidden [N, E].
   at::Tensor hidden(const at::Tensor& ids, const AttentionContext& context) const;

@@ -10,12 +10,11 @@
 
 namespace tptt {
 
-at::Tensor dropout_scale(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module) {
+at::Tensor dropout_mask(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module) {
   // Made on the CPU for every device: a mask must not depend on where it is used.
-  at::Tensor scale = at::empty(x.sizes(), at::TensorOptions().dtype(at::kFloat));
-  float* out = scale.mutable_data_ptr<float>();
-  const int64_t count = scale.numel();
-  const float keep = float(1.0 / (1.0 - p));
+  at::Tensor mask = at::empty(x.sizes(), at::TensorOptions().dtype(at::kByte));
+  uint8_t* out = mask.mutable_data_ptr<uint8_t>();
+  const int64_t count = mask.numel();
   const uint32_t threshold = uint32_t(std::lround(p * 65536.0));
   const uint64_t high = (key.micro_batch << 32) | module;
   const uint64_t seed = key.seed ^ (key.step * 0x9E3779B97F4A7C15ull);
@@ -23,10 +22,10 @@ at::Tensor dropout_scale(const at::Tensor& x, double p, const DropoutKey& key, u
     for (int64_t block = begin; block < end; ++block) {
       const auto words = philox4x32(seed, high, uint64_t(block));
       for (int64_t i = block * 8, j = 0; i < count && j < 8; ++i, ++j)
-        out[i] = ((words[j / 2] >> (16 * (j % 2))) & 0xFFFF) < threshold ? 0.0f : keep;
+        out[i] = ((words[j / 2] >> (16 * (j % 2))) & 0xFFFF) >= threshold;
     }
   });
-  return scale.to(x.options());
+  return mask.to(x.device());
 }
 
 }  // namespace tptt

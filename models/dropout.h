@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace tptt {
 
@@ -14,7 +15,10 @@ struct DropoutKey {
   uint64_t micro_batch = 0;
 };
 
-/// Multiplier for inverted dropout, shape of x: 0 with probability p, else 1 / (1 - p).
-at::Tensor dropout_scale(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module);
+/// None: no dropout (evaluation).
+using Dropout = std::optional<DropoutKey>;
+
+/// What dropout keeps, shape and device of x, uint8: 0 with probability p, else 1.
+at::Tensor dropout_mask(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module);
 
 }  // namespace tptt

@@ -26,8 +26,7 @@ struct Linear {
   at::Tensor bias;    // [out] or undefined
   std::optional<Lora> lora;
 
-  /// x [N, in] -> [N, out]; `dropout` null: no dropout (evaluation).
-  at::Tensor forward(const at::Tensor& x, const DropoutKey* dropout) const;
+  at::Tensor forward(const at::Tensor& x, const Dropout& dropout) const;  // [N, in] -> [N, out]
 };
 
 }  // namespace tptt

@@ -3,7 +3,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -12,25 +11,10 @@
 #include "models/formats/error.h"
 
 namespace tptt {
-namespace {
 
-bool matches(const std::string& module, const std::string& target) {
+bool names_module(const std::string& target, const std::string& module) {
   return module == target || module.ends_with("." + target);
 }
-
-LizaLayer make_liza_layer(const LizaConfig& config, int64_t num_heads, at::Device device) {
-  const MagConfig& mag = config.mag;
-  LizaLayer layer;
-  layer.config = config;
-  layer.mag_weight = mag.effective_weight >= 0 ? mag.effective_weight : mag.mag_weight;
-  if (mag.mode != "learned") return layer;
-  const double logit = std::log(mag.mag_weight / (1 - mag.mag_weight));
-  layer.gate = at::full({num_heads}, logit, at::TensorOptions(at::kFloat).device(device));
-  layer.gate.requires_grad_(true);
-  return layer;
-}
-
-}  // namespace
 
 void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
@@ -41,7 +25,7 @@ void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
     Linear& linear = *linears[i];
     bool chosen = all && &linear != &model.head();
     for (const auto& target : config.target_modules) {
-      if (!matches(linear.name, target)) continue;
+      if (!names_module(target, linear.name)) continue;
       chosen = true;
       unmatched.erase(target);
     }
@@ -67,37 +51,6 @@ void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
     throw UsageError("lora.target_modules: no module of this model is named '" +
                      *unmatched.begin() + "'; expected all-linear or some of: " + known);
   }
-}
-
-void inject_liza(CausalLM& model, const LizaConfig& config) {
-  const bool all = config.target_modules == std::vector<std::string>{"all"};
-  std::set<std::string> unmatched(config.target_modules.begin(), config.target_modules.end());
-  for (Attention* attention : model.attentions()) {
-    bool chosen = all;
-    for (const auto& target : config.target_modules) {
-      if (!matches(attention->name, target)) continue;
-      chosen = true;
-      unmatched.erase(target);
-    }
-    if (chosen) attention->liza = make_liza_layer(config, attention->num_heads, model.device());
-  }
-  if (!all && !unmatched.empty())
-    throw UsageError("liza.target_modules: no attention of this model is named '" +
-                     *unmatched.begin() + "'; expected all or names such as " +
-                     model.attentions().front()->name);
-  if (config.implementation == "tptt") model.forbid_padding();
-}
-
-void set_mag_weight(CausalLM& model, double weight) {
-  for (Attention* attention : model.attentions())
-    if (attention->liza) attention->liza->mag_weight = weight;
-}
-
-std::vector<double> mag_weights(CausalLM& model) {
-  std::vector<double> weights;
-  for (const Attention* attention : model.attentions())
-    if (attention->liza) weights.push_back(attention->liza->mean_weight());
-  return weights;
 }
 
 std::vector<Trainable> trainables(CausalLM& model) {

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "models/causal_lm.h"
-#include "models/liza/liza_config.h"
 #include "models/lora_config.h"
 
 namespace tptt {
@@ -16,21 +15,13 @@ struct Trainable {
   bool is_gate = false;
 };
 
+/// True when a target_modules entry names the module: exactly, or by what follows a dot.
+bool names_module(const std::string& target, const std::string& module);
+
 /// Adds LoRA to the Linears that target_modules names (exact name, or suffix after a dot;
 /// "all-linear": all but the head). A is Kaiming-uniform (a = sqrt(5)) from `seed`, B zero, as
 /// PEFT. Throws UsageError that names a target no module matches.
 void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed);
-
-/// Puts the memory beside the attentions that target_modules names (as LoRA's; "all": every one);
-/// learned gates start at mag_weight, other weights at the effective one of a loaded adapter.
-/// Throws UsageError that names a target no attention matches.
-void inject_liza(CausalLM& model, const LizaConfig& config);
-
-/// Sets the scheduled mu of every layer (no effect on learned gates).
-void set_mag_weight(CausalLM& model, double weight);
-
-/// Mean mu of each layer; empty without LiZA.
-std::vector<double> mag_weights(CausalLM& model);
 
 /// LoRA tensors under PEFT's names ("base_model.model.<module>.lora_A.weight"), then the gates
 /// ("model.layers.N.self_attn.liza.gate").

@@ -28,7 +28,7 @@ struct SwiGlu : torch::autograd::Function<SwiGlu> {
 
 }  // namespace
 
-at::Tensor Mlp::forward(const at::Tensor& x, const DropoutKey* dropout) const {
+at::Tensor Mlp::forward(const at::Tensor& x, const Dropout& dropout) const {
   const at::Tensor gate = gate_proj.forward(x, dropout), up = up_proj.forward(x, dropout);
   return down_proj.forward(SwiGlu::apply(gate, up), dropout);
 }

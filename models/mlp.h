@@ -7,7 +7,7 @@ namespace tptt {
 /// down(silu(gate(x)) * up(x)), the MLP of llama and its kin.
 struct Mlp {
   Linear gate_proj, up_proj, down_proj;
-  at::Tensor forward(const at::Tensor& x, const DropoutKey* dropout) const;  // [N, E] -> [N, E]
+  at::Tensor forward(const at::Tensor& x, const Dropout& dropout) const;  // [N, E] -> [N, E]
 };
 
 }  // namespace tptt

@@ -13,6 +13,7 @@
 #include "models/formats/error.h"
 #include "models/formats/json.h"
 #include "models/formats/safetensors.h"
+#include "models/liza/inject.h"
 #include "models/lora.h"
 #include "trainer/config.h"
 #include "trainer/schedule.h"

@@ -43,35 +43,6 @@ std::vector<std::vector<int64_t>> read_input_ids(const std::string& path, int64_
   return rows;
 }
 
-void print_tensors(const std::vector<TensorInfo>& tensors) {
-  uint64_t bytes = 0;
-  for (const TensorInfo& t : tensors) {
-    std::string shape;
-    for (const int64_t size : t.shape) shape += (shape.empty() ? "" : " x ") + std::to_string(size);
-    std::printf("  %-64s %-5s %s\n", t.name.c_str(), to_string(t.type).c_str(), shape.c_str());
-    bytes += t.nbytes;
-  }
-  std::printf("%zu tensors, %.1f MB\n", tensors.size(), double(bytes) / 1e6);
-}
-
-void print_model(const ModelConfig& c) {
-  std::printf("%s: %ld layers, hidden %ld, %ld heads (%ld key/value) of %ld, vocabulary %ld\n",
-              c.model_type.c_str(), long(c.num_hidden_layers), long(c.hidden_size),
-              long(c.num_attention_heads), long(c.num_key_value_heads), long(c.head_dim),
-              long(c.vocab_size));
-}
-
-void inspect_adapter(const std::string& dir) {
-  const AdapterConfig config = read_adapter_config(dir);
-  std::printf("LoRA adapter for %s: r %ld, lora_alpha %g%s\n",
-              config.base_model_name_or_path.c_str(), long(config.lora.r), config.lora.lora_alpha,
-              config.liza ? "; stock PEFT runs its softmax branch alone" : "");
-  if (config.liza)
-    std::printf("LiZA memory: %s, MaG %s, mean weight %.3f\n", config.liza->operator_mode.c_str(),
-                config.liza->mag.mode.c_str(), config.liza->mag.effective_weight);
-  print_tensors(read_safetensors_header(ReadFile(dir + "/adapter_model.safetensors")).tensors);
-}
-
 }  // namespace
 
 void run_generate(const CommonFlags& common, const GenerateFlags& flags) {
@@ -104,11 +75,10 @@ void run_logits(const CommonFlags& common, const std::string& input_ids,
     lengths.push_back(int64_t(row.size()));
   }
   c10::AutoGradMode no_grad(false);
-  AttentionContext context = model.context(lengths);
-  context.branch = parse_branch(common.branch);
+  const AttentionContext context = model.context(lengths, {.branch = parse_branch(common.branch)});
   const auto options = at::TensorOptions().dtype(at::kLong).device(model.device());
   const at::Tensor logits =
-      model.head().forward(model.hidden(at::tensor(ids, options), context), nullptr);
+      model.head().forward(model.hidden(at::tensor(ids, options), context), {});
   write_tensors(output, {{"logits", logits.view({int64_t(rows.size()), lengths[0], -1})}});
 }
 
@@ -129,18 +99,6 @@ void run_tokenize(const std::string& model, bool decode, bool special) {
                     std::to_string(tokenizer->vocab_size() - 1));
     std::cout << tokenizer->decode(ids.get<TokenIds>(), !special) << "\n";
   }
-}
-
-void run_inspect(const std::string& path) {
-  if (fs::exists(fs::path(path) / "adapter_config.json")) return inspect_adapter(path);
-  if (fs::path(path).extension() == ".safetensors")
-    return print_tensors(read_safetensors_header(ReadFile(path)).tensors);
-  const ModelFiles files = find_model(path);
-  const ModelConfig config = read_model_config(files);
-  std::vector<TensorInfo> tensors;
-  for (const auto& [name, entry] : index_weights(files).entries) tensors.push_back(entry.info);
-  print_model(config);
-  print_tensors(tensors);
 }
 
 }  // namespace tptt

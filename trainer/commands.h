@@ -13,7 +13,7 @@ struct CommonFlags {
   std::string dtype = "auto";
   std::string device = "auto";
   int64_t num_threads = 0;
-  std::string branch = "mixed";  // mixed, softmax, linear
+  std::string branch = "mixed";  // load_model.h: branch_names()
 };
 
 struct GenerateFlags {
@@ -34,11 +34,20 @@ struct EvalFlags {
   std::string output;
 };
 
+struct RecallFlags {
+  std::string text, output;
+  std::vector<int64_t> lengths = {512, 1024, 2048}, num_keys = {4, 8, 16, 32};
+  std::vector<double> depths = {0, 0.25, 0.5, 0.75, 1};
+  int64_t samples = 4, max_self_attn_length = 0, num_sink_tokens = 4, seed = 42;
+  bool json = false;
+};
+
 // Each writes its result to stdout and throws Error.
 void run_generate(const CommonFlags& common, const GenerateFlags& flags);
 void run_logits(const CommonFlags& common, const std::string& input_ids, const std::string& output);
 void run_tokenize(const std::string& model, bool decode, bool special);
 void run_eval(const CommonFlags& common, const EvalFlags& flags);
+void run_recall(const CommonFlags& common, const RecallFlags& flags);
 void run_inspect(const std::string& path);
 void run_export(const std::string& from, const std::string& format, const std::string& output);
 

@@ -49,6 +49,7 @@ struct TrainingSection {
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;
+  std::string gradient_checkpointing = "auto";  // auto, true, false
   int64_t logging_steps = 1;
   int64_t eval_steps = 0;  // 0: at the end only
   int64_t save_steps = 0;  // 0: at the end only

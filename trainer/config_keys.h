@@ -162,6 +162,11 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
   key("adam_epsilon", training.adam_epsilon, Rule{.min = 0, .open_min = true}, "AdamW's epsilon");
   key("max_grad_norm", training.max_grad_norm, Rule{.min = 0},
       "Gradients are scaled down to this norm; 0: never");
+  key("gradient_checkpointing", training.gradient_checkpointing,
+      Rule{.choices = {"auto", "true", "false"}, .may_change = true},
+      "Compute each layer again in the backward instead of keeping what is inside: a third more "
+      "time, a fraction of the memory; `auto`: when the largest micro-batch would take more than "
+      "half of what is free");
   key("logging_steps", training.logging_steps, Rule{.min = 1, .may_change = true},
       "Steps between rows of metrics.jsonl");
   key("eval_steps", training.eval_steps, kCadence, "Steps between evaluations; 0: at the end only");

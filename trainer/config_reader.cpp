@@ -122,7 +122,7 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule, 
     if (listed(rule.not_yet)) fail(node, key, node.text + " is not supported yet: " + allowed);
     fail(node, key, "cannot be " + describe(node) + ": " + allowed);
   }
-  if (node.plain && is_ambiguous_plain(node.text)) {
+  if (rule.choices.empty() && node.plain && is_ambiguous_plain(node.text)) {
     fail(node, key, "must be a text, got " + describe(node) + ": put it in quotes if it is one");
   }
   if (rule.required && node.text.empty()) fail(node, key, "must not be empty");

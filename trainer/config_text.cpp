@@ -272,6 +272,7 @@ void adopt_resolved(const Config& before, Config& now) {
   adopt(before.model.dtype, now.model.dtype);
   adopt(before.model.device, now.model.device);
   adopt(before.data.chat_template, now.data.chat_template);
+  adopt(before.training.gradient_checkpointing, now.training.gradient_checkpointing);
 }
 
 }  // namespace tptt

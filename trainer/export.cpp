@@ -8,6 +8,7 @@
 #include "models/formats/error.h"
 #include "models/formats/model_files.h"
 #include "models/formats/safetensors.h"
+#include "models/liza/inject.h"
 #include "models/lora.h"
 #include "models/registry.h"
 #include "trainer/adapter.h"

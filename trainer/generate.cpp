@@ -62,11 +62,10 @@ std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds
   std::vector<bool> done(prompts.size(), false);
   const auto& ends = model.config.eos_token_id;
   for (int64_t step = 0; step < options.max_new_tokens; ++step) {
-    AttentionContext context = model.context(lengths, &cache);
-    context.branch = options.branch;
+    const AttentionContext context = model.context(lengths, {.branch = options.branch}, &cache);
     at::Tensor hidden = model.hidden(at::tensor(ids, index), context);
     if (step == 0) hidden = hidden.index_select(0, at::tensor(last_rows, index));
-    ids = next_tokens(model.head().forward(hidden, nullptr), options, uint64_t(step));  // [S, V]
+    ids = next_tokens(model.head().forward(hidden, {}), options, uint64_t(step));  // [S, V]
     lengths.assign(prompts.size(), 1);
     for (size_t s = 0; s < prompts.size(); ++s) {
       if (done[s]) continue;

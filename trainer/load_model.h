@@ -16,7 +16,13 @@ struct LoadedModel {
 /// Finds and loads what the flags name, adapter included, on their device. Throws Error.
 LoadedModel load_model(const CommonFlags& common, bool with_tokenizer);
 
-/// "mixed", "softmax" or "linear". Throws UsageError.
+/// "mixed, softmax, linear or window".
+std::string branch_names();
+
+/// Throws UsageError that lists the names.
 Branch parse_branch(const std::string& name);
+
+/// True when some layer has a LiZA memory.
+bool has_memory(const CausalLM& model);
 
 }  // namespace tptt

@@ -53,11 +53,8 @@ at::Tensor sum_cross_entropy(const Linear& head, const at::Tensor& rows,
   return SumCrossEntropy::apply(rows, head.weight, targets, need_grad);
 }
 
-at::Tensor batch_loss(const CausalLM& model, const Batch& batch, const DropoutKey* dropout,
-                      Branch branch) {
-  AttentionContext context = model.context(batch.lengths);
-  context.dropout = dropout;
-  context.branch = branch;
+at::Tensor batch_loss(const CausalLM& model, const Batch& batch, const ForwardOptions& options) {
+  const AttentionContext context = model.context(batch.lengths, options);
   const at::Tensor hidden = model.hidden(batch.ids, context);
   return sum_cross_entropy(model.head(), hidden.index_select(0, batch.target_rows), batch.targets);
 }

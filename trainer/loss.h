@@ -11,7 +11,7 @@ namespace tptt {
 at::Tensor sum_cross_entropy(const Linear& head, const at::Tensor& rows, const at::Tensor& targets);
 
 /// Sum of the losses over the batch's targets.
-at::Tensor batch_loss(const CausalLM& model, const Batch& batch, const DropoutKey* dropout,
-                      Branch branch = Branch::mixed);
+at::Tensor batch_loss(const CausalLM& model, const Batch& batch,
+                      const ForwardOptions& options = {});
 
 }  // namespace tptt

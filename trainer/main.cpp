@@ -8,6 +8,7 @@
 #include "models/formats/error.h"
 #include "trainer/commands.h"
 #include "trainer/config.h"
+#include "trainer/load_model.h"
 #include "trainer/runtime.h"
 #include "trainer/train.h"
 
@@ -24,7 +25,45 @@ void add_common(CLI::App& command, CommonFlags& flags) {
   command.add_option("--dtype", flags.dtype, "auto, float32 or bfloat16")->capture_default_str();
   command.add_option("--device", flags.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--num-threads", flags.num_threads, "0: all cores")->capture_default_str();
-  command.add_option("--branch", flags.branch, "mixed, softmax or linear")->capture_default_str();
+}
+
+void add_branch(CLI::App& command, CommonFlags& flags) {
+  command.add_option("--branch", flags.branch, branch_names())->capture_default_str();
+}
+
+void add_recall(CLI::App& app, CommonFlags& common) {
+  auto* command = app.add_subcommand("recall", "long-context checks of every branch");
+  const auto flags = std::make_shared<RecallFlags>();
+  add_common(*command, common);
+  command->add_option("--text", flags->text, "UTF-8 text, longer than the longest of --lengths")
+      ->required();
+  command->add_option("--output", flags->output, "new directory for recall.json and recall.html")
+      ->required();
+  command
+      ->add_option("--lengths", flags->lengths, "tokens of the haystacks; loss up to the longest")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--depths", flags->depths, "where needles lie, from 0 to 1")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--num-keys", flags->num_keys, "pairs to remember")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--samples", flags->samples, "sequences of each kind")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--max-self-attn-length", flags->max_self_attn_length,
+                   "window of all branches but softmax; 0: as trained")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--num-sink-tokens", flags->num_sink_tokens, "first tokens that it still sees")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", flags->seed)->capture_default_str();
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([&common, flags] { run_recall(common, *flags); });
 }
 
 void add_train(CLI::App& app) {
@@ -57,10 +96,12 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   add_train(app);
 
-  CommonFlags common;
+  CommonFlags generate_common, common;
+  common.dtype = "float32";  // what scores
   GenerateFlags generate;
   auto* command = app.add_subcommand("generate", "continue a prompt, streaming");
-  add_common(*command, common);
+  add_common(*command, generate_common);
+  add_branch(*command, generate_common);
   command->add_option("--prompt", generate.prompt, "text; without it, stdin");
   command->add_flag("--chat", generate.chat, "the prompt is a user's turn");
   command->add_option("--chat-template", generate.chat_template)->capture_default_str();
@@ -74,12 +115,12 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1e-6, 1.0));
   command->add_option("--seed", generate.seed)->capture_default_str();
-  command->callback([&] { run_generate(common, generate); });
+  command->callback([&] { run_generate(generate_common, generate); });
 
   EvalFlags eval;
   command = app.add_subcommand("eval", "score a model on a task");
-  common.dtype = "float32";
   add_common(*command, common);
+  add_branch(*command, common);
   command->add_option("--task", eval.task, "sample (exact match) or perplexity")
       ->capture_default_str();
   command->add_option("--data", eval.data, "rows to score (JSONL), or a .txt for perplexity")
@@ -105,9 +146,12 @@ int main(int argc, char** argv) {
   std::string input_ids, output, path, format = "peft";
   command = app.add_subcommand("logits", "logits of given token ids, for parity checks");
   add_common(*command, common);
+  add_branch(*command, common);
   command->add_option("--input-ids", input_ids, "{\"input_ids\": [[...]]}")->required();
   command->add_option("--output", output, "safetensors file")->required();
   command->callback([&] { run_logits(common, input_ids, output); });
+
+  add_recall(app, common);
 
   bool decode = false, special = false;
   command = app.add_subcommand("tokenize", "one line in, one JSON array of ids out");
@@ -116,13 +160,14 @@ int main(int argc, char** argv) {
   command->add_flag("--special", special, "add (or keep) special tokens");
   command->callback([&] { run_tokenize(path, decode, special); });
 
-  command = app.add_subcommand("inspect", "what a model, adapter or safetensors file holds");
+  command =
+      app.add_subcommand("inspect", "what a model, run, adapter, safetensors or GGUF file holds");
   command->add_option("path", path)->required();
   command->callback([&] { run_inspect(path); });
 
   command = app.add_subcommand("export", "write an adapter for other tools");
   command->add_option("from", path, "run or adapter directory")->required();
-  command->add_option("--format", format, "peft")->capture_default_str();
+  command->add_option("--format", format, "peft or tptt")->capture_default_str();
   command->add_option("--output", output, "new directory")->required();
   command->callback([&] { run_export(path, format, output); });
 

@@ -30,6 +30,17 @@ std::string to_json_line(const MetricsRow& row) {
   put("step_seconds", row.step_seconds);
   put("peak_rss_gb", row.peak_rss_gb);
   put("eval_loss", row.eval_loss);
+  if (row.liza) {
+    const auto list = [](const std::vector<std::optional<double>>& values) {
+      nlohmann::ordered_json out = nlohmann::ordered_json::array();
+      for (const auto& value : values) value ? out.push_back(*value) : out.push_back(nullptr);
+      return out;
+    };
+    json["liza"] = {{"mag_weight", list(row.liza->mag_weight)},
+                    {"softmax_rms", list(row.liza->softmax_rms)},
+                    {"linear_rms", list(row.liza->linear_rms)},
+                    {"state_norm", list(row.liza->state_norm)}};
+  }
   return json.dump();
 }
 

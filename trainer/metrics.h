@@ -4,8 +4,16 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tptt {
+
+/// What the memories of a step were like, one entry a layer; null where a layer has none.
+struct LizaMetrics {
+  std::vector<std::optional<double>> mag_weight;               // mean over heads
+  std::vector<std::optional<double>> softmax_rms, linear_rms;  // of the branches, before scaling
+  std::vector<std::optional<double>> state_norm;               // largest at a sequence's end
+};
 
 /// One row of metrics.jsonl; what is not set is left out of the line.
 struct MetricsRow {
@@ -20,6 +28,7 @@ struct MetricsRow {
   std::optional<double> step_seconds = {};
   std::optional<double> peak_rss_gb = {};
   std::optional<double> eval_loss = {};
+  std::optional<LizaMetrics> liza = {};
 };
 
 /// The row as one line of JSON, without the newline; numbers that are not finite become null.

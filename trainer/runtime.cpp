@@ -1,6 +1,7 @@
 #include "trainer/runtime.h"
 
 #include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/mm.h>
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <climits>
 #include <fstream>
+#include <limits>
 #include <thread>
 
 #include "models/formats/error.h"
@@ -25,6 +27,12 @@ bool cpu_has_bf16_gemm() {
       return line.find(" avx512_bf16") != std::string::npos ||
              line.find(" amx_bf16") != std::string::npos;
   return false;
+}
+
+double number_in(const std::string& path, double fallback) {
+  double value = fallback;
+  std::ifstream file(path);
+  return file >> value ? value : fallback;  // "max" is no number: no limit
 }
 
 }  // namespace
@@ -94,6 +102,18 @@ double measure_gemm_gflops(int64_t rows, int64_t hidden, int64_t intermediate, a
     best = std::max(best, 8 * 2e-9 * double(rows * hidden * intermediate) / seconds.count());
   }
   return best;
+}
+
+double available_memory(at::Device device) {
+  if (!device.is_cpu())
+    return double(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
+  double available = std::numeric_limits<double>::infinity();
+  std::ifstream info("/proc/meminfo");
+  for (std::string name; info >> name;)
+    if (name == "MemAvailable:" && info >> available) available *= 1024;
+  const std::string group = "/sys/fs/cgroup/memory.";
+  const double limit = number_in(group + "max", available);
+  return std::min(available, std::max(0.0, limit - number_in(group + "current", 0)));
 }
 
 double peak_rss_gb() {

@@ -27,6 +27,9 @@ void set_threads(int64_t num_threads);
 double measure_gemm_gflops(int64_t rows, int64_t hidden, int64_t intermediate, at::ScalarType dtype,
                            at::Device device);
 
+/// Memory that a device has free, in bytes: on the CPU what the system and its control group leave.
+double available_memory(at::Device device);
+
 /// Peak resident memory of this process in GB (1e9 bytes).
 double peak_rss_gb();
 

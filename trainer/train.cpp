@@ -12,6 +12,7 @@
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 #include "models/formats/json.h"
+#include "models/liza/inject.h"
 #include "models/lora.h"
 #include "models/registry.h"
 #include "trainer/adamw.h"
@@ -19,6 +20,8 @@
 #include "trainer/checkpoint_dir.h"
 #include "trainer/evaluate/sample.h"
 #include "trainer/file_sum.h"
+#include "trainer/forecast.h"
+#include "trainer/ledger.h"
 #include "trainer/log.h"
 #include "trainer/loss.h"
 #include "trainer/metrics.h"
@@ -50,7 +53,8 @@ struct StepResult {
 };
 
 // Backward of the summed loss over all micro-batches, divided by all their targets.
-StepResult forward_backward(CausalLM& model, const std::vector<Batch>& batches, DropoutKey key) {
+StepResult forward_backward(CausalLM& model, const std::vector<Batch>& batches, DropoutKey key,
+                            ForwardOptions options) {
   StepResult result;
   for (const Batch& batch : batches) {
     result.targets += batch.targets.numel();
@@ -58,7 +62,9 @@ StepResult forward_backward(CausalLM& model, const std::vector<Batch>& batches, 
   }
   for (size_t i = 0; i < batches.size(); ++i) {
     key.micro_batch = i;
-    const at::Tensor loss = batch_loss(model, batches[i], &key) / double(result.targets);
+    options.dropout = key;
+    const at::Tensor loss = batch_loss(model, batches[i], options) / double(result.targets);
+    options.ledger = nullptr;  // the first micro-batch stands for all
     loss.backward();
     result.loss += loss.item<double>();
   }
@@ -104,7 +110,10 @@ class Run {
     total_ = total_steps(config_, data_);
     model_ = load_causal_lm(files_, dtype, device);
     add_adapter();
-    const TrainingSection& t = config_.training;
+    TrainingSection& t = config_.training;
+    const double needed = activation_bytes(*model_, largest_micro_batch(config_, data_));
+    if (t.gradient_checkpointing == "auto")
+      t.gradient_checkpointing = needed > available_memory(device) / 2 ? "true" : "false";
     optimizer_ = std::make_unique<AdamW>(
         trainables(*model_),
         AdamWOptions{t.adam_beta1, t.adam_beta2, t.adam_epsilon, t.weight_decay},
@@ -159,17 +168,23 @@ class Run {
     load_adapter_weights(*model_, from);
   }
 
-  StepResult compute(int64_t step) {
+  StepResult compute(int64_t step, std::vector<LayerLedger>* ledger) {
     const auto batches =
         step_batches(config_, data_, model_->config.vocab_size, model_->device(), step);
-    return forward_backward(*model_, batches, {uint64_t(config_.training.seed), uint64_t(step), 0});
+    ForwardOptions options;
+    options.gradient_checkpointing = config_.training.gradient_checkpointing == "true";
+    options.ledger = ledger;
+    return forward_backward(*model_, batches, {uint64_t(config_.training.seed), uint64_t(step), 0},
+                            options);
   }
 
   void one_step() {
     const TrainingSection& t = config_.training;
     const auto step_start = Clock::now();
     if (config_.liza) set_mag_weight(*model_, mag_weight_at(config_.liza->mag, step_));
-    const StepResult r = compute(step_);
+    const bool logged = (step_ + 1) % t.logging_steps == 0 || step_ + 1 == total_;
+    std::vector<LayerLedger> ledger;
+    const StepResult r = compute(step_, logged && config_.liza ? &ledger : nullptr);
     const double norm = optimizer_->grad_norm();
     const double lr = t.learning_rate * lr_factor(t, step_, total_);
     update(r.loss, norm, lr);
@@ -178,11 +193,14 @@ class Run {
     tokens_ += r.tokens;
     step_seconds_ += seconds;
     flops_ += step_flops(*model_, r);
-    if (step_ % t.logging_steps != 0 && step_ != total_) return;
+    if (!logged) return;
     MetricsRow row = new_row();
     row.loss = r.loss;
     row.learning_rate = lr;
-    if (config_.liza) row.mag_weight = mean(mag_weights(*model_));
+    if (config_.liza) {
+      row.mag_weight = mean(mag_weights(*model_));
+      row.liza = liza_metrics(*model_, ledger);
+    }
     row.grad_norm = norm;
     row.target_tokens = r.targets;
     row.tokens_per_second = double(r.tokens) / seconds;
@@ -323,9 +341,9 @@ class Run {
         tokens += b.ids.numel();
       if (tokens > most) largest = step, most = tokens;
     }
-    compute(largest);
+    compute(largest, nullptr);
     const auto start = Clock::now();
-    const StepResult r = compute(largest);
+    const StepResult r = compute(largest, nullptr);
     const double seconds = seconds_since(start);
     if (!std::isfinite(r.loss)) throw Error("dry run: the loss is not finite");
     int64_t trainable = 0, average = 0;

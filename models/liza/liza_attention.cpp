@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/maximum.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -64,13 +66,19 @@ variable_list grad_of(const variable_list& outputs, const variable_list& inputs,
 struct LizaMemory : torch::autograd::Function<LizaMemory> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const std::optional<at::Tensor>& lengths,
-                            const LizaConfig& config) {
+                            const LizaConfig& config, at::Tensor* state_norm) {
     ctx->save_for_backward({q, k, v, lengths.value_or(at::Tensor())});
     ctx->saved_data["operator_mode"] = config.operator_mode;
     ctx->saved_data["implementation"] = config.implementation;
     ctx->saved_data["linear_precision"] = config.linear_precision;
     ctx->saved_data["max_chunk_size"] = config.max_chunk_size;
-    return run_operator(config, q, k, v, lengths.value_or(at::Tensor()), false).o;
+    const Output out =
+        run_operator(config, q, k, v, lengths.value_or(at::Tensor()), state_norm != nullptr);
+    if (state_norm) {
+      const at::Tensor norm = at::linalg_vector_norm(out.state, 2, {-2, -1}).max();
+      *state_norm = state_norm->defined() ? at::maximum(*state_norm, norm) : norm;
+    }
+    return out.o;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -86,7 +94,7 @@ struct LizaMemory : torch::autograd::Function<LizaMemory> {
     const variable_list g = config.implementation == "tptt"
                                 ? tptt_backward(config, raw, grads[0])
                                 : exact_backward(config, raw, saved[3], grads[0]);
-    return {g[0], g[1], g[2], {}, {}};
+    return {g[0], g[1], g[2], {}, {}, {}};
   }
 
   static variable_list tptt_backward(const LizaConfig& config, const variable_list& raw,
@@ -172,7 +180,7 @@ at::Tensor decode_branch(const LizaConfig& config, const at::Tensor& q, const at
 
 at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, const SegmentLayout& layout, LizaState* state,
-                       const at::Tensor& position) {
+                       const at::Tensor& position, at::Tensor* state_norm) {
   if (position.defined()) return decode_branch(config, q, k, v, *state, position);
   const int64_t num_sequences = int64_t(layout.lengths.size());
   std::vector<at::Tensor> blocks;
@@ -181,7 +189,7 @@ at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::
                      vp = heads_first(v, layout, group);
     if (!state) {
       const auto lengths = group.lengths.defined() ? std::optional(group.lengths) : std::nullopt;
-      blocks.push_back(LizaMemory::apply(qp, kp, vp, lengths, config).transpose(1, 2));
+      blocks.push_back(LizaMemory::apply(qp, kp, vp, lengths, config, state_norm).transpose(1, 2));
       continue;
     }
     const Output out = run_operator(config, qp, kp, vp, group.lengths, true);

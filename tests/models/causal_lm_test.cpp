@@ -14,6 +14,7 @@
 #include <numeric>
 
 #include "models/liza/operator_mode.h"
+#include "models/liza/inject.h"
 #include "models/lora.h"
 #include "tests/catch.h"
 #include "tests/models/tiny_model.h"
@@ -105,10 +106,9 @@ TEST_CASE("with mu = 0 the logits are the base model's bit for bit") {
   CHECK_FALSE(at::equal(logits(*model, ids, lengths), base));
   set_mag_weight(*model, 0);
   CHECK(at::equal(logits(*model, ids, lengths), base));
-  AttentionContext context = model->context(lengths);
-  context.branch = Branch::softmax;
+  const AttentionContext context = model->context(lengths, {.branch = Branch::softmax});
   set_mag_weight(*model, 0.5);
-  CHECK(at::equal(model->head().forward(model->hidden(ids, context), nullptr), base));
+  CHECK(at::equal(model->head().forward(model->hidden(ids, context), {}), base));
 }
 
 TEST_CASE("branches: mu 0 with and without the window, mu 1") {
@@ -116,9 +116,8 @@ TEST_CASE("branches: mu 0 with and without the window, mu 1") {
   const auto model = load_tiny("gqa_bias_bf16_sharded");
   const at::Tensor ids = random_ids(60, model->config.vocab_size);
   const auto on = [&](Branch branch) {
-    AttentionContext context = model->context({60});
-    context.branch = branch;
-    return model->head().forward(model->hidden(ids, context), nullptr);
+    const AttentionContext context = model->context({60}, {.branch = branch});
+    return model->head().forward(model->hidden(ids, context), {});
   };
   const at::Tensor base = on(Branch::mixed);
   LizaConfig config = memory("delta_rule", "constant");

@@ -40,7 +40,7 @@ at::Tensor read_golden(const std::string& path, const std::string& name) {
 
 at::Tensor logits(const CausalLM& model, const at::Tensor& ids, const std::vector<int64_t>& lengths,
                   DecodeCache* cache) {
-  return model.head().forward(model.hidden(ids, model.context(lengths, cache)), nullptr);
+  return model.head().forward(model.hidden(ids, model.context(lengths, {}, cache)), {});
 }
 
 double relative(const at::Tensor& a, const at::Tensor& b) {

@@ -183,3 +183,83 @@ TEST_CASE("an adapter for Python tptt reads back as the same model") {
   check_one_line(run_tptt("export " + at + "/exported --output " + at + "/again"), 2,
                  "adapter of Python tptt");
 }
+
+TEST_CASE("branches that are not there are refused by name, the others differ") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string at = dir.path.string(), model = at + "/model ";
+  write_text(dir.path / "ids.json", R"({"input_ids": [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]})");
+  const auto logits = [&](const std::string& flags) {
+    const Outcome outcome = run_tptt("logits " + model + flags + " --input-ids " + at +
+                                     "/ids.json --output " + at + "/logits");
+    INFO(outcome.text);
+    CHECK(outcome.code == 0);
+    return read_text(dir.path / "logits");
+  };
+  for (const char* command : {"logits ", "generate ", "eval "}) {
+    const std::string rest = std::string(command) == "generate " ? "--prompt x"
+                             : std::string(command) == "eval "   ? "--data x"
+                                                                 : "--input-ids x --output y";
+    check_one_line(run_tptt(command + model + rest + " --branch memory"), 2,
+                   "expected mixed, softmax, linear or window");
+    check_one_line(run_tptt(command + model + rest + " --branch linear"), 2, "has no memory");
+    check_one_line(run_tptt(command + model + rest + " --branch window"), 2, "is not bounded");
+  }
+  REQUIRE(
+      run_tptt("train " + write_tiny_config(
+                              dir.path, 6, "liza: {max_self_attn_length: 3, num_sink_tokens: 1}\n"))
+          .code == 0);
+  const std::string adapter = "--adapter " + at + "/run/adapter --branch ";
+  const std::string mixed = logits(adapter + "mixed"), softmax = logits(adapter + "softmax"),
+                    window = logits(adapter + "window"), linear = logits(adapter + "linear");
+  CHECK(mixed != softmax);
+  CHECK(mixed != window);
+  CHECK(softmax != window);
+  CHECK(linear != mixed);
+}
+
+TEST_CASE("inspecting a run shows each layer's memory") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string run = (dir.path / "run").string();
+  REQUIRE(run_tptt("train " + write_tiny_config(dir.path, 6, "liza: {mag: {mag_weight: 0.2}}\n"))
+              .code == 0);
+  const Outcome outcome = run_tptt("inspect " + run);
+  INFO(outcome.text);
+  CHECK(outcome.code == 0);
+  CHECK(outcome.text.find("memories at step 6") != std::string::npos);
+  CHECK(outcome.text.find("state norm") != std::string::npos);
+  const Outcome gates = run_tptt("inspect " + run + "/adapter");
+  CHECK(gates.text.find("model.layers.1.self_attn") != std::string::npos);
+  CHECK(gates.text.find("mu 0.") != std::string::npos);
+}
+
+TEST_CASE("recall scores every branch and leaves JSON and a page") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string at = dir.path.string(), model = at + "/model ";
+  std::string text;
+  for (int i = 0; i < 400; ++i) text += "It was day " + std::to_string(i) + ". ";
+  write_text(dir.path / "text.txt", text);
+  const std::string small = "--text " + at + "/text.txt --lengths 128,200 --depths 0,1 " +
+                            "--num-keys 2,4 --samples 2 --output " + at;
+  const Outcome base = run_tptt("recall " + model + small + "/base --json");
+  INFO(base.text);
+  REQUIRE(base.code == 0);
+  CHECK(parse_json(base.text, "recall")["branches"] == Json({"softmax"}));
+  REQUIRE(run_tptt("train " + write_tiny_config(dir.path, 6, "liza: {}\n")).code == 0);
+  const std::string adapter = "recall " + model + "--adapter " + at + "/run/adapter ";
+  REQUIRE(run_tptt(adapter + small + "/ours --max-self-attn-length 16").code == 0);
+  const Json results = read_json_file(dir.path / "ours/recall.json");
+  CHECK(results["branches"] == Json({"softmax", "window", "mixed", "linear"}));
+  CHECK(results["needle"].size() == 4 * 2 * 2);
+  CHECK(results["associative"].size() == 4 * 2);
+  CHECK(results["perplexity"].size() == 4 * 3);  // to 64, 128, 200
+  CHECK(results["perplexity"][0]["tokens"] == 2 * 63);
+  CHECK(read_text(dir.path / "ours/recall.html").find("<svg") != std::string::npos);
+  check_one_line(run_tptt(adapter + small + "/ours"), 2, "is not empty");
+  check_one_line(run_tptt(adapter + small + "/new --depths 2"), 2, "--depths");
+  check_one_line(run_tptt(adapter + small + "/new --num-keys 1000"), 2, "--num-keys");
+  check_one_line(run_tptt(adapter + small + "/new --lengths 100000"), 1, "expected at least");
+  CHECK_FALSE(fs::exists(dir.path / "new"));
+}

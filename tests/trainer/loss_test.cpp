@@ -8,6 +8,7 @@
 #include <ATen/ops/randn.h>
 #include <c10/core/GradMode.h>
 
+#include "models/liza/inject.h"
 #include "models/lora.h"
 #include "tests/catch.h"
 #include "tests/models/tiny_model.h"
@@ -87,13 +88,13 @@ TEST_CASE("packed examples give the losses and gradients of the same examples on
   const auto examples = random_examples({2, 63, 64, 65, 100, 3, 17, 100}, vocab);
   double loss = 0;
   for (const int64_t i : all_of(examples)) {
-    const at::Tensor one = batch_loss(*model, collate(examples, {i}, vocab, at::kCPU), nullptr);
+    const at::Tensor one = batch_loss(*model, collate(examples, {i}, vocab, at::kCPU));
     one.backward();
     loss += one.item<double>();
   }
   const auto expected = take_gradients(*model);
   const at::Tensor packed =
-      batch_loss(*model, collate(examples, all_of(examples), vocab, at::kCPU), nullptr);
+      batch_loss(*model, collate(examples, all_of(examples), vocab, at::kCPU));
   packed.backward();
   const auto grads = take_gradients(*model);
   CHECK(packed.item<double>() == Approx(loss).epsilon(1e-6));
@@ -111,7 +112,7 @@ TEST_CASE("gradients are the losses' finite differences") {
   const int64_t vocab = model->config.vocab_size;
   const auto examples = random_examples({30, 9}, vocab);
   const Batch batch = collate(examples, {0, 1}, vocab, at::kCPU);
-  batch_loss(*model, batch, nullptr).backward();
+  batch_loss(*model, batch).backward();
   const auto grads = take_gradients(*model);
   const auto all = trainables(*model);
   for (size_t i = 0; i < all.size(); ++i) {
@@ -121,7 +122,7 @@ TEST_CASE("gradients are the losses' finite differences") {
     const auto shifted = [&](double by) {
       c10::AutoGradMode no_grad(false);
       at::Tensor(all[i].tensor).add_(direction, by);
-      const double loss = batch_loss(*model, batch, nullptr).item<double>();
+      const double loss = batch_loss(*model, batch).item<double>();
       at::Tensor(all[i].tensor).sub_(direction, by);
       return loss;
     };
@@ -137,7 +138,9 @@ TEST_CASE("dropout follows from seed, step and micro-batch alone") {
   const int64_t vocab = model->config.vocab_size;
   const auto examples = random_examples({40}, vocab);
   const Batch batch = collate(examples, {0}, vocab, at::kCPU);
-  const auto loss = [&](DropoutKey key) { return batch_loss(*model, batch, &key).item<double>(); };
+  const auto loss = [&](DropoutKey key) {
+    return batch_loss(*model, batch, {.dropout = key}).item<double>();
+  };
   const double first = loss({1, 2, 3});
   CHECK(loss({1, 2, 3}) == first);
   CHECK(loss({2, 2, 3}) != first);
@@ -145,5 +148,31 @@ TEST_CASE("dropout follows from seed, step and micro-batch alone") {
   CHECK(loss({1, 2, 4}) != first);
   double mean = 0;
   for (uint64_t step = 0; step < 64; ++step) mean += loss({1, step, 0}) / 64;
-  CHECK(mean == Approx(batch_loss(*model, batch, nullptr).item<double>()).epsilon(0.05));
+  CHECK(mean == Approx(batch_loss(*model, batch).item<double>()).epsilon(0.05));
+}
+
+TEST_CASE("gradient checkpointing gives the same loss and gradients, dropout included") {
+  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "gated_delta_product");
+  INFO("operator_mode '" << mode << "'");
+  at::manual_seed(6);
+  const auto model = trainable_model(mode, 0.3);
+  const int64_t vocab = model->config.vocab_size;
+  const auto examples = random_examples({40, 70, 9}, vocab);
+  const Batch batch = collate(examples, all_of(examples), vocab, at::kCPU);
+  const auto run = [&](bool checkpointing) {
+    std::vector<LayerLedger> ledger;
+    ForwardOptions options{.dropout = DropoutKey{1, 2, 3}, .gradient_checkpointing = checkpointing};
+    if (!mode.empty()) options.ledger = &ledger;
+    const at::Tensor loss = batch_loss(*model, batch, options);
+    loss.backward();
+    auto results = take_gradients(*model);
+    results.push_back(loss.detach());
+    for (const LayerLedger& layer : ledger)
+      for (const at::Tensor& x : {layer.softmax_rms, layer.linear_rms, layer.state_norm})
+        results.push_back(x);
+    return results;
+  };
+  const auto kept = run(false), again = run(true);
+  REQUIRE(kept.size() == again.size());
+  for (size_t i = 0; i < kept.size(); ++i) CHECK(at::equal(kept[i], again[i]));
 }

@@ -58,7 +58,7 @@ LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examp
     }
     const Batch batch = collate(examples, {order.begin() + begin, order.begin() + end},
                                 model.config.vocab_size, model.device());
-    score.loss += batch_loss(model, batch, nullptr, branch).item<double>();
+    score.loss += batch_loss(model, batch, {.branch = branch}).item<double>();
     score.num_target_tokens += batch.targets.numel();
     begin = end;
     show_count("examples scored", int64_t(end), int64_t(order.size()));

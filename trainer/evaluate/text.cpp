@@ -13,7 +13,7 @@ constexpr uint64_t kMaxBytes = 1ull << 30;
 
 }  // namespace
 
-TextWindows read_text_windows(const std::string& path, const Tokenizer& tokenizer, int64_t length) {
+std::string read_utf8(const std::string& path) {
   const ReadFile file(path);
   if (file.size() > kMaxBytes) throw Error(path + ": larger than 1 GiB; score a part of it");
   std::string text(file.size(), '\0');
@@ -21,6 +21,11 @@ TextWindows read_text_windows(const std::string& path, const Tokenizer& tokenize
   if (valid_utf8_prefix(text) != text.size())
     throw Error(path + ": byte " + std::to_string(valid_utf8_prefix(text) + 1) +
                 " is no valid UTF-8; save the file as UTF-8");
+  return text;
+}
+
+TextWindows read_text_windows(const std::string& path, const Tokenizer& tokenizer, int64_t length) {
+  const std::string text = read_utf8(path);
   const TokenIds ids = tokenizer.encode(text, true);
   if (ids.size() < 2) throw Error(path + ": expected a text of at least two tokens");
   TextWindows out;

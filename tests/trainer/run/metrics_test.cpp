@@ -13,6 +13,10 @@ TEST_CASE("a row is one line with the fields that are set") {
         R"({"step":3,"epoch":0.5,"loss":2.25,"target_tokens":10})");
   CHECK(to_json_line({.step = 1, .loss = std::numeric_limits<double>::quiet_NaN()}) ==
         R"({"step":1,"epoch":0.0,"loss":null})");
+  const LizaMetrics liza{{0.5, std::nullopt}, {1.5, std::nullopt}, {2, std::nullopt}, {3, {}}};
+  CHECK(to_json_line({.step = 1, .liza = liza}) ==
+        R"({"step":1,"epoch":0.0,"liza":{"mag_weight":[0.5,null],"softmax_rms":[1.5,null],)"
+        R"("linear_rms":[2.0,null],"state_norm":[3.0,null]}})");
 }
 
 TEST_CASE("resuming drops later rows and a cut last line") {

@@ -1,0 +1,133 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "trainer/evaluate/recall.h"
+#include "trainer/svg_plot.h"
+
+namespace tptt {
+namespace {
+
+std::string percent(double depth) {
+  return std::to_string(std::lround(100 * depth)) + "%";
+}
+
+// The rows of one branch.
+std::vector<Json> rows_of(const Json& rows, const std::string& branch) {
+  std::vector<Json> out;
+  for (const Json& row : rows)
+    if (row["branch"].get<std::string>() == branch) out.push_back(row);
+  return out;
+}
+
+template <class Value>
+std::vector<Value> distinct(const Json& rows, const char* key) {
+  std::vector<Value> values;
+  for (const Json& row : rows) {
+    const Value value = row[key].get<Value>();
+    if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+  }
+  return values;
+}
+
+std::string needle_maps(const Json& results) {
+  const Json& rows = results["needle"];
+  const auto lengths = distinct<int64_t>(rows, "length");
+  const auto depths = distinct<double>(rows, "depth");
+  std::string out;
+  for (const std::string branch : results["branches"]) {
+    HeatMap map{branch, "tokens", "depth", {}, {}, {}};
+    for (const int64_t length : lengths) map.columns.push_back(std::to_string(length));
+    for (const double depth : depths) {
+      map.rows.push_back(percent(depth));
+      auto& values = map.values.emplace_back();
+      for (const Json& row : rows_of(rows, branch))
+        if (row["depth"].get<double>() == depth) values.push_back(row["accuracy"]);
+    }
+    out += svg_heat_map(map);
+  }
+  return out;
+}
+
+std::string lines(const Json& results, const char* task, LinePlot plot,
+                  const std::function<std::pair<double, double>(const Json&)>& point) {
+  for (const std::string branch : results["branches"]) {
+    PlotLine line{branch, {}};
+    for (const Json& row : rows_of(results[task], branch)) line.points.push_back(point(row));
+    plot.lines.push_back(std::move(line));
+  }
+  return svg_line_plot(plot);
+}
+
+std::string table(const Json& rows) {
+  std::string out = "<table><tr>";
+  for (const auto& [key, value] : rows[0].items()) out += "<th>" + escape_html(key) + "</th>";
+  for (const Json& row : rows) {
+    out += "</tr>\n<tr>";
+    for (const auto& [key, value] : row.items()) {
+      char rounded[32];
+      std::snprintf(rounded, sizeof rounded, "%.4g", value.is_number() ? value.get<double>() : 0);
+      out += "<td>" +
+             (value.is_number_float()
+                  ? rounded
+                  : escape_html(value.is_string() ? value.get<std::string>() : value.dump())) +
+             "</td>";
+    }
+  }
+  return out + "</tr></table>\n";
+}
+
+std::string describe(const Json& results) {
+  std::string out = "<p>Model <b>" + escape_html(results["model"]) + "</b>";
+  if (const std::string adapter = results["adapter"]; !adapter.empty())
+    out += ", adapter <b>" + escape_html(adapter) + "</b>";
+  out += ", text " + escape_html(results["text"]);
+  if (results["max_self_attn_length"].is_number())
+    out += ", window of " + results["max_self_attn_length"].dump() + " tokens and " +
+           results["num_sink_tokens"].dump() + " sinks";
+  return out + ".</p>\n";
+}
+
+constexpr const char* kHead =
+    "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>\n"
+    "<meta name='viewport' content='width=device-width'><title>tptt recall</title>\n<style>\n"
+    "body{font-family:sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\n"
+    "svg{max-width:100%;margin:0 1rem 1rem 0;vertical-align:top}\n"
+    "table{border-collapse:collapse;font-size:.85rem;margin:.5rem 0}\n"
+    "td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:right}\n"
+    "</style></head><body>\n<h1>Long-context recall</h1>\n";
+
+}  // namespace
+
+std::string recall_page(const Json& results) {
+  std::string out = kHead + describe(results);
+  out +=
+      "<p>Branches: <b>softmax</b>: the memory off, full attention; <b>window</b>: the memory off, "
+      "attention bounded; <b>mixed</b>: as trained; <b>linear</b>: the memory alone.</p>\n";
+  out +=
+      "<h2>Loss by position</h2>\n<p>Mean cross-entropy of the text's tokens, by how many "
+      "stand before them.</p>\n";
+  out += lines(results, "perplexity",
+               {"Loss by position", "position (end of its range)", "cross-entropy", true, {}, {}},
+               [](const Json& row) { return std::pair<double, double>(row["end"], row["loss"]); });
+  out +=
+      "<h2>Needle in a haystack</h2>\n<p>A sentence with a five-digit number somewhere in the "
+      "text: how often greedy decoding gives the number at the end.</p>\n" +
+      needle_maps(results);
+  out +=
+      "<h2>Associative recall</h2>\n<p>Lines of word and number, asked again in another order: "
+      "how many numbers greedy decoding gives.</p>\n";
+  out += lines(
+      results, "associative",
+      {"Associative recall", "pairs", "share right", true, std::pair(0.0, 1.0), {}},
+      [](const Json& row) { return std::pair<double, double>(row["num_keys"], row["accuracy"]); });
+  for (const char* task : {"perplexity", "needle", "associative"})
+    out += std::string("<details><summary>") + task + " in numbers</summary>\n" +
+           table(results[task]) + "</details>\n";
+  return out + "</body></html>\n";
+}
+
+}  // namespace tptt

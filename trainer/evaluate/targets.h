@@ -1,0 +1,20 @@
+#pragma once
+
+#include <vector>
+
+#include "models/causal_lm.h"
+
+namespace tptt {
+
+/// What the model says of one token that should come next.
+struct TokenScore {
+  double log_prob = 0;
+  bool greedy = false;  // greedy decoding would have chosen it
+};
+
+/// Scores of ids[t] for every t in `positions` (each above 0) of one sequence; logits exist for
+/// one chunk of positions at a time.
+std::vector<TokenScore> score_tokens(const CausalLM& model, const std::vector<int32_t>& ids,
+                                     const std::vector<int64_t>& positions, Branch branch);
+
+}  // namespace tptt

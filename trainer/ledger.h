@@ -1,0 +1,14 @@
+#pragma once
+
+#include <vector>
+
+#include "models/causal_lm.h"
+#include "trainer/metrics.h"
+
+namespace tptt {
+
+/// The ledger of a forward as a row of metrics. Throws Error that names the layer when a memory's
+/// state has exploded: its write gate is a vector, which is no strict contraction.
+LizaMetrics liza_metrics(const CausalLM& model, const std::vector<LayerLedger>& ledger);
+
+}  // namespace tptt
