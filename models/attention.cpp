@@ -92,8 +92,7 @@ at::Tensor rms(const at::Tensor& x) {
 }  // namespace
 
 AttentionWindow Attention::window(Branch branch) const {
-  if (!liza || branch == Branch::softmax || !liza->config.max_self_attn_length) return {};
-  return {*liza->config.max_self_attn_length, liza->config.num_sink_tokens};
+  return branch == Branch::softmax ? AttentionWindow() : bounded;
 }
 
 Attention::Projections Attention::project(const at::Tensor& x, const Dropout& dropout) const {

@@ -62,6 +62,7 @@ struct Attention {
   at::Tensor q_norm, k_norm;  // RMSNorm weights before RoPE, of a head [D] or of all; or undefined
   double norm_eps = 1e-6;
   std::optional<LizaLayer> liza;
+  AttentionWindow bounded;  // of all branches but softmax; length 0: none
 
   /// The softmax window in force on a branch.
   AttentionWindow window(Branch branch) const;

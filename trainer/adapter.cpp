@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -88,18 +89,17 @@ void write_tensors(const std::string& path, const NamedTensors& tensors) {
   write_safetensors(path, std::move(out));
 }
 
-void load_adapter_weights(CausalLM& model, const std::string& dir) {
+void load_adapter_weights(CausalLM& model, const std::string& dir, bool gates) {
   read_tensors((fs::path(dir) / "adapter_model.safetensors").string(), named(model, false),
                peft_name_of_tptt);
-  const NamedTensors gates = named(model, true);
-  if (!gates.empty()) read_tensors((fs::path(dir) / "liza.safetensors").string(), gates);
+  if (gates) read_tensors((fs::path(dir) / "liza.safetensors").string(), named(model, true));
 }
 
 AdapterConfig apply_adapter(CausalLM& model, const std::string& dir) {
   AdapterConfig config = read_adapter_config(dir);
   add_lora(model, config.lora, 0);
   if (config.liza) inject_liza(model, *config.liza);
-  load_adapter_weights(model, dir);
+  load_adapter_weights(model, dir, config.liza && config.liza->mag.mode == "learned");
   return config;
 }
 
@@ -117,7 +117,7 @@ void write_adapter(CausalLM& model, const AdapterConfig& config, const std::stri
   double mean = 0;
   const auto weights = mag_weights(model);
   for (const double w : weights) mean += w / double(weights.size());
-  liza.mag.effective_weight = mag_alternates(liza.mag) ? liza.mag.mag_weight : mean;
+  liza.mag.effective_weight = mag_alternates(liza.mag) ? liza.mag.mag_weight : std::min(mean, 1.0);
   write_file_atomic((root / "liza_config.json").string(), liza_to_json(liza));
   const NamedTensors gates = named(model, true);
   if (!gates.empty()) write_tensors((root / "liza.safetensors").string(), gates);

@@ -9,9 +9,10 @@
 
 namespace tptt {
 
-/// Fills the model's LoRA tensors and gates from the directory (PEFT's or Python tptt's names);
-/// every tensor must be used and every parameter filled. Throws Error that names file and tensor.
-void load_adapter_weights(CausalLM& model, const std::string& dir);
+/// Fills the model's LoRA tensors and, with `gates`, its gates from the directory (PEFT's or Python
+/// tptt's names); every tensor must be used and every parameter filled. Throws Error that names
+/// file and tensor.
+void load_adapter_weights(CausalLM& model, const std::string& dir, bool gates);
 
 /// Adds LoRA and LiZA as the directory says and fills them.
 AdapterConfig apply_adapter(CausalLM& model, const std::string& dir);

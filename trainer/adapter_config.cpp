@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "models/formats/error.h"
-#include "trainer/config.h"
+#include "trainer/config_text.h"
 #include "trainer/tptt_adapter.h"
 
 namespace tptt {
@@ -74,6 +74,26 @@ AdapterConfig read_adapter_config(const std::string& dir) {
   const fs::path liza = fs::path(dir) / "liza_config.json";
   if (fs::exists(liza)) config.liza = liza_from_json(read_json_file(liza).dump(), liza.string());
   return config;
+}
+
+void check_continues(const AdapterConfig& adapter, const Config& config) {
+  if (!adapter.liza) return;  // LoRA alone: a memory may be added
+  const std::string where =
+      "model.adapter_name_or_path '" + config.model.adapter_name_or_path + "' ";
+  if (!config.liza)
+    throw UsageError(where +
+                     "was trained with a memory; add its liza section to the configuration");
+  if (adapter.liza->mag.mode == "learned" && config.liza->mag.mode != "learned")
+    throw UsageError(where + "has learned gates; set liza.mag.mode to learned");
+  Config before = config;
+  before.liza = adapter.liza;
+  for (const Conflict& conflict : list_conflicts(before, config)) {
+    const std::string& key = conflict.key;
+    const bool speed_only = key == "liza.max_chunk_size" && adapter.liza->implementation == "exact";
+    if (!key.starts_with("liza.mag.") && key != "liza.linear_precision" && !speed_only)
+      throw UsageError(where + "was trained with " + key + " " + conflict.before + ", not " +
+                       conflict.now);
+  }
 }
 
 }  // namespace tptt

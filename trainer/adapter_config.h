@@ -6,6 +6,7 @@
 #include "models/formats/json.h"
 #include "models/liza/liza_config.h"
 #include "models/lora_config.h"
+#include "trainer/config.h"
 
 namespace tptt {
 
@@ -20,6 +21,10 @@ struct AdapterConfig {
 /// a memory, or a directory of Python tptt (tptt_adapter.h). PEFT features that change the function
 /// (DoRA, rsLoRA, patterns, bias, modules_to_save) are refused by name. Throws Error.
 AdapterConfig read_adapter_config(const std::string& dir);
+
+/// Throws UsageError that names the key when the configuration would train an adapter on under
+/// another memory than the one it was trained with.
+void check_continues(const AdapterConfig& adapter, const Config& config);
 
 /// The LoRA settings of PEFT's JSON; `where` names the source.
 LoraConfig lora_from_peft(const Json& json, const std::string& where);

@@ -90,9 +90,9 @@ void visit_keys(Is<LizaConfig> auto& liza, auto&& key) {
       "Multiply the memory's projected output by the RMS of the softmax branch's");
   key("branch_scale", liza.branch_scale, Rule{.choices = {"match", "none"}},
       "`match`: the memory's output gets the size of the softmax branch's, head by head");
-  key("max_self_attn_length", liza.max_self_attn_length, Rule{.min = 1},
+  key("max_self_attn_length", liza.max_self_attn_length, Rule{.min = 1, .max = 1 << 30},
       "Softmax attention sees this many last tokens and the sinks; none: all tokens");
-  key("num_sink_tokens", liza.num_sink_tokens, kCount,
+  key("num_sink_tokens", liza.num_sink_tokens, Rule{.min = 0, .max = 1 << 30},
       "First tokens of a sequence that a window still sees");
   key("target_modules", liza.target_modules, Rule{.choices = {"all"}},
       "Attentions that get a memory, by name or what follows a dot (`self_attn`, "

@@ -336,6 +336,7 @@ LizaConfig liza_from_tree(const YamlNode& root) {
   Reading reading{.from_adapter = true};
   KeyReader::read_section(root, "", liza, reading);
   check_liza(root, "", liza);
+  if (liza.mag.effective_weight < 0) liza.mag.effective_weight = liza.mag.mag_weight;
   return liza;
 }
 

@@ -42,9 +42,10 @@ std::string type_name(const Rule& rule) {
   return "list of {path, format, limit}";
 }
 
-std::string limits(const Rule& rule) {
+std::string limits(const Rule& rule, bool is_list) {
   std::string text;
   for (const std::string& choice : rule.choices) {
+    if (is_list) break;  // the one word that stands for all names
     text += (text.empty() ? " One of `" : ", `") + choice + "`";
   }
   if (rule.fits) text += std::string(", `") + rule.fits_text + "`";
@@ -76,7 +77,7 @@ struct ReferenceWriter {
     } else {
       out += "| `" + prefix + name + "` | " + type_name<Value>(rule) + " | " +
              (rule.required ? "required" : "`" + value_to_yaml(value) + "`") + " | " + doc + "." +
-             limits(rule) + " |\n";
+             limits(rule, std::is_same_v<Value, std::vector<std::string>>) + " |\n";
     }
   }
 

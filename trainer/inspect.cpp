@@ -74,16 +74,18 @@ std::string number_at(const Json& liza, const char* key, size_t i) {
 
 void print_ledger(const Json& row, const fs::path& metrics) {
   try {
-    const Json& liza = row["liza"];
-    std::printf("memories at step %ld:\n  layer  %8s  %11s  %10s  %10s\n", long(row["step"]), "mu",
-                "softmax RMS", "linear RMS", "state norm");
+    const Json& liza = row.at("liza");
+    std::printf("memories at step %ld:\n  layer  %8s  %11s  %10s  %10s\n",
+                long(row.at("step").get<int64_t>()), "mu", "softmax RMS", "linear RMS",
+                "state norm");
     for (size_t i = 0; i < liza.at("mag_weight").size(); ++i)
       std::printf("  %5zu  %8s  %11s  %10s  %10s\n", i, number_at(liza, "mag_weight", i).c_str(),
                   number_at(liza, "softmax_rms", i).c_str(),
                   number_at(liza, "linear_rms", i).c_str(),
                   number_at(liza, "state_norm", i).c_str());
   } catch (const Json::exception&) {
-    throw Error(metrics.string() + ": 'liza' must have one number a layer for each of its keys");
+    throw Error(metrics.string() +
+                ": expected 'step' and one number a layer in each list of 'liza'");
   }
 }
 

@@ -27,13 +27,19 @@ LizaMetrics liza_metrics(const CausalLM& model, const std::vector<LayerLedger>& 
     out.softmax_rms.push_back(number(ledger[i].softmax_rms));
     out.linear_rms.push_back(number(ledger[i].linear_rms));
     out.state_norm.push_back(number(ledger[i].state_norm));
-    if (out.state_norm.back() && !(*out.state_norm.back() < kExploded))
-      throw Error(attention.name + ": the memory's state has grown to a norm of " +
-                  std::to_string(*out.state_norm.back()) +
-                  "; go on from the last checkpoint with a lower training.learning_rate or "
-                  "another liza.operator_mode (gated ones forget)");
   }
   return out;
+}
+
+void check_states(const CausalLM& model, const LizaMetrics& metrics) {
+  for (size_t i = 0; i < metrics.state_norm.size(); ++i) {
+    const double norm = metrics.state_norm[i].value_or(0);  // NaN: the loss's guard is for that
+    if (norm >= kExploded)
+      throw Error(model.attention(int64_t(i)).name +
+                  ": the memory's state has grown to a norm of " + std::to_string(norm) +
+                  "; lower training.learning_rate or take another liza.operator_mode (gated ones "
+                  "forget)");
+  }
 }
 
 }  // namespace tptt

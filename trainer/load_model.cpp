@@ -19,7 +19,7 @@ void check_branch(const CausalLM& model, Branch branch) {
   if (branch == Branch::linear && !has_memory(model))
     throw UsageError(
         "--branch linear: the model has no memory; give an --adapter trained with one");
-  if (branch == Branch::window && model.attention(0).window(branch).length == 0)
+  if (branch == Branch::window && window_of(model).length == 0)
     throw UsageError(
         "--branch window: attention is not bounded; give an --adapter trained with "
         "liza.max_self_attn_length");
@@ -35,6 +35,12 @@ Branch parse_branch(const std::string& name) {
   for (const auto& [known, branch] : kBranches)
     if (name == known) return branch;
   throw UsageError("--branch '" + name + "': expected " + branch_names());
+}
+
+AttentionWindow window_of(const CausalLM& model) {
+  for (int64_t i = 0; i < model.config.num_hidden_layers; ++i)
+    if (model.attention(i).bounded.length > 0) return model.attention(i).bounded;
+  return {};
 }
 
 bool has_memory(const CausalLM& model) {

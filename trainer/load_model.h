@@ -25,4 +25,7 @@ Branch parse_branch(const std::string& name);
 /// True when some layer has a LiZA memory.
 bool has_memory(const CausalLM& model);
 
+/// The softmax window of the first layer that has one; length 0: attention is not bounded.
+AttentionWindow window_of(const CausalLM& model);
+
 }  // namespace tptt

@@ -56,11 +56,11 @@ void add_recall(CLI::App& app, CommonFlags& common) {
       ->add_option("--max-self-attn-length", flags->max_self_attn_length,
                    "window of all branches but softmax; 0: as trained")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1 << 30));
   command
       ->add_option("--num-sink-tokens", flags->num_sink_tokens, "first tokens that it still sees")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1 << 30));
   command->add_option("--seed", flags->seed)->capture_default_str();
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([&common, flags] { run_recall(common, *flags); });

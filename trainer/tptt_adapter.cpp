@@ -65,13 +65,12 @@ bool has(const Json& json, const char* key) {
 Json liza_keys(const Json& json, const std::string& where) {
   Json liza = {{"implementation", "tptt"}};
   for (const char* key : {"operator_mode", "max_chunk_size", "linear_precision", "cross_gate",
-                          "base_scale_attn", "max_self_attn_length"})
+                          "base_scale_attn", "max_self_attn_length", "num_sink_tokens"})
     if (has(json, key)) liza[key] = json[key];
   if (!has(json, "operator_mode")) liza["operator_mode"] = mode_of_parts(json, where);
-  if (liza.value("linear_precision", "float32") == "bfloat16" ||
-      liza.value("linear_precision", "float32") == "float16") {
-    log_warning(where + ": linear_precision " + liza["linear_precision"].get<std::string>() +
-                " is computed in float32");
+  const std::string precision = json_string(json, "linear_precision", where, "float32");
+  if (precision == "bfloat16" || precision == "float16") {
+    log_warning(where + ": linear_precision " + precision + " is computed in float32");
     liza["linear_precision"] = "float32";
   }
   const double weight = json_number(json, "mag_weight", where, 0.5);
@@ -172,13 +171,15 @@ std::string peft_name_of_tptt(const std::string& name) {
 }
 
 std::string tptt_name_of_peft(const std::string& name, const std::vector<std::string>& attentions) {
-  const std::string prefix = "base_model.";
+  const std::string prefix = "base_model.", weight = ".weight";
+  if (!name.starts_with(prefix + "model.") ||
+      !(name.ends_with(".lora_A" + weight) || name.ends_with(".lora_B" + weight)))
+    throw Error("tensor '" + name + "' is no LoRA matrix under PEFT's name");
   std::string out = name.substr(prefix.size());
   for (const std::string& attention : attentions) {
     const std::string inside = "model." + attention + ".";
     if (out.starts_with(inside)) out.insert(inside.size(), "base_attn.");
   }
-  const std::string weight = ".weight";
   return out.substr(0, out.size() - weight.size()) + ".default" + weight;
 }
 
@@ -206,7 +207,12 @@ std::string tptt_config_json(const AdapterConfig& config, const ModelFiles& base
                {"padding_side", "right"},
                {"bidirectional", false},
                {"lora_config", lora_to_peft(config.lora, false)}};
-  if (liza.max_self_attn_length) json["max_self_attn_length"] = *liza.max_self_attn_length;
+  if (liza.max_self_attn_length) {
+    log_warning("the package has no sliding window: it fails on sequences longer than " +
+                std::to_string(*liza.max_self_attn_length) + " tokens");
+    json["max_self_attn_length"] = *liza.max_self_attn_length;
+    json["num_sink_tokens"] = liza.num_sink_tokens;  // for us: the package ignores it
+  }
   return json.dump(2) + "\n";
 }
 

@@ -95,6 +95,11 @@ class Run {
   Run(Config config, const TrainFlags& flags)
       : config_(std::move(config)), dry_run_(flags.dry_run) {
     files_ = find_model(config_.model.name_or_path);
+    if (const std::string& from = config_.model.adapter_name_or_path; !from.empty()) {
+      continued_ = read_adapter_config(from);
+      check_continues(*continued_, config_);
+      config_.lora = continued_->lora;
+    }
     if (dry_run_) {
       check_run_dir(config_, flags.resume);
     } else {
@@ -124,6 +129,8 @@ class Run {
     if (dry_run_) return forecast();
     write_run_config(*dir_, config_);
     restore();
+    if (config_.liza)  // as the last step left it
+      set_mag_weight(*model_, mag_weight_at(config_.liza->mag, std::max<int64_t>(step_ - 1, 0)));
     truncate_metrics(dir_->metrics_jsonl(), dir_->resume_from ? step_ : -1);
     write_run_json();
     std::signal(SIGINT, on_signal);
@@ -157,15 +164,12 @@ class Run {
   void add_adapter() {
     const std::string& from = config_.model.adapter_name_or_path;
     if (config_.liza) inject_liza(*model_, *config_.liza);
-    if (from.empty()) return add_lora(*model_, config_.lora, uint64_t(config_.training.seed));
-    const AdapterConfig adapter = read_adapter_config(from);
-    config_.lora = adapter.lora;
-    add_lora(*model_, adapter.lora, 0);
-    if (adapter.liza && !config_.liza)
-      throw UsageError("model.adapter_name_or_path '" + from +
-                       "' was trained with a memory; add its "
-                       "liza section to the configuration");
-    load_adapter_weights(*model_, from);
+    add_lora(*model_, config_.lora, uint64_t(config_.training.seed));
+    if (from.empty()) return;
+    const bool gates = continued_->liza && continued_->liza->mag.mode == "learned";
+    if (config_.liza && config_.liza->mag.mode == "learned" && !gates)
+      log_info(from + " has no gates: they start from liza.mag.mag_weight");
+    load_adapter_weights(*model_, from, gates);
   }
 
   StepResult compute(int64_t step, std::vector<LayerLedger>* ledger) {
@@ -207,6 +211,7 @@ class Run {
     row.step_seconds = seconds;
     row.peak_rss_gb = peak_rss_gb();
     append_metrics(dir_->metrics_jsonl(), row);
+    if (row.liza) check_states(*model_, *row.liza);
     const double per_step = seconds_since(start_) / double(step_ - first_step_);
     show_progress(progress_, row, per_step * double(total_ - step_));
   }
@@ -267,7 +272,8 @@ class Run {
   void restore() {
     if (!dir_->resume_from) return;
     const std::filesystem::path& from = *dir_->resume_from;
-    load_adapter_weights(*model_, from.string());
+    load_adapter_weights(*model_, from.string(),
+                         config_.liza && config_.liza->mag.mode == "learned");
     read_tensors((from / kOptimizerFile).string(), optimizer_->state());
     const std::string path = (from / kStateFile).string();
     const Json state = read_json_file(path);
@@ -365,6 +371,7 @@ class Run {
   bool dry_run_;
   ModelFiles files_;
   std::optional<RunDir> dir_;
+  std::optional<AdapterConfig> continued_;  // what model.adapter_name_or_path is
   std::unique_ptr<Tokenizer> tokenizer_;
   TrainingData data_;
   std::unique_ptr<CausalLM> model_;

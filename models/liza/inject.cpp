@@ -36,7 +36,10 @@ void inject_liza(CausalLM& model, const LizaConfig& config) {
       chosen = true;
       unmatched.erase(target);
     }
-    if (chosen) attention->liza = make_liza_layer(config, attention->num_heads, model.device());
+    if (!chosen) continue;
+    attention->liza = make_liza_layer(config, attention->num_heads, model.device());
+    if (config.max_self_attn_length)
+      attention->bounded = {*config.max_self_attn_length, config.num_sink_tokens};
   }
   if (!all && !unmatched.empty())
     throw UsageError("liza.target_modules: no attention of this model is named '" +
@@ -58,11 +61,7 @@ std::vector<double> mag_weights(CausalLM& model) {
 }
 
 void set_attention_window(CausalLM& model, const AttentionWindow& window) {
-  for (Attention* attention : model.attentions()) {
-    if (!attention->liza) attention->liza.emplace();
-    attention->liza->config.max_self_attn_length = window.length;
-    attention->liza->config.num_sink_tokens = window.sinks;
-  }
+  for (Attention* attention : model.attentions()) attention->bounded = window;
 }
 
 }  // namespace tptt

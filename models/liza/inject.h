@@ -18,8 +18,7 @@ void set_mag_weight(CausalLM& model, double weight);
 /// Mean mu of each layer that has a memory.
 std::vector<double> mag_weights(CausalLM& model);
 
-/// The softmax window of every layer on all branches but `softmax`, instead of the configured one;
-/// a model without a memory gets closed ones.
+/// The softmax window of every layer on all branches but `softmax`, instead of the configured one.
 void set_attention_window(CausalLM& model, const AttentionWindow& window);
 
 }  // namespace tptt

@@ -13,8 +13,8 @@
 
 #include <numeric>
 
-#include "models/liza/operator_mode.h"
 #include "models/liza/inject.h"
+#include "models/liza/operator_mode.h"
 #include "models/lora.h"
 #include "tests/catch.h"
 #include "tests/models/tiny_model.h"
@@ -94,6 +94,46 @@ TEST_CASE("decoding token by token equals the full forward") {
       CHECK((out[int64_t(s)] - want[s]).abs().max().item<double>() <
             1e-4 * expected.abs().max().item<double>());
   }
+}
+
+TEST_CASE("the package's operator decodes as it prefills when chunks are single tokens") {
+  const c10::AutoGradMode no_grad(false);
+  const auto mode = GENERATE(from_range(operator_modes()));
+  INFO(mode);
+  at::manual_seed(2);
+  const auto model = load_tiny("gqa_bias_bf16_sharded");
+  LizaConfig config = memory(mode, "constant", "none");
+  config.implementation = "tptt";
+  config.max_chunk_size = 1;
+  config.cross_gate = true;
+  inject_liza(*model, config);
+  const at::Tensor ids = random_ids(30, model->config.vocab_size);
+  const at::Tensor expected = logits(*model, ids, {30});
+  DecodeCache cache = make_cache(*model, 1, 30, Branch::mixed);
+  at::Tensor out = logits(*model, ids.narrow(0, 0, 10), {10}, &cache);
+  for (int64_t t = 10; t < 30; ++t) {
+    out = logits(*model, ids.narrow(0, t, 1), {1}, &cache);
+    CHECK((out[0] - expected[t]).abs().max().item<double>() <
+          1e-4 * expected.abs().max().item<double>());
+  }
+}
+
+TEST_CASE("another window bounds every layer, with a memory or without") {
+  const c10::AutoGradMode no_grad(false);
+  const auto model = load_tiny("tied");
+  LizaConfig config = memory("delta_rule", "constant");
+  config.target_modules = {"layers.1.self_attn"};
+  inject_liza(*model, config);
+  const at::Tensor ids = random_ids(40, model->config.vocab_size);
+  const auto on = [&](Branch branch) {
+    return model->head().forward(model->hidden(ids, model->context({40}, {.branch = branch})), {});
+  };
+  const at::Tensor linear = on(Branch::linear), softmax = on(Branch::softmax);
+  set_attention_window(*model, {100, 0});
+  CHECK(at::equal(on(Branch::linear), linear));  // wider than the text: layer 0 stays as it was
+  set_attention_window(*model, {8, 2});
+  CHECK(at::equal(on(Branch::softmax), softmax));
+  CHECK_FALSE(at::allclose(on(Branch::window), softmax));
 }
 
 TEST_CASE("with mu = 0 the logits are the base model's bit for bit") {

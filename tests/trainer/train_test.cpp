@@ -99,14 +99,22 @@ TEST_CASE("the loss is the mean over all targets of the accumulated batch") {
 TEST_CASE("a resumed run ends with the bytes of one that was never stopped") {
   const TempDir dir;
   write_tiny_model(dir.path);
+  const std::string liza =
+      GENERATE(as<std::string>(), kLiza,
+               "liza: {mag: {mode: gradual, final_weight: 1, transition_step: 4}}\n");
   const std::string train =
-      "train " + write_tiny_config(dir.path, 12, kLiza) + " training.lr_scheduler_type=constant ";
+      "train " + write_tiny_config(dir.path, 12, liza) + " training.lr_scheduler_type=constant ";
   const fs::path whole = dir.path / "whole", halves = dir.path / "halves";
   REQUIRE(run_tptt(train + output(whole)).code == 0);
   REQUIRE(run_tptt(train + "training.max_steps=3" + output(halves)).code == 0);
   REQUIRE(run_tptt(train + output(halves)).code == 0);
   CHECK(adapter_of(halves) == adapter_of(whole));
   CHECK(losses_of(halves) == losses_of(whole));
+  const std::string settings = read_text(halves / "adapter/liza_config.json");
+  CHECK(settings == read_text(whole / "adapter/liza_config.json"));
+  REQUIRE(run_tptt(train + output(halves)).code == 0);  // nothing left to do
+  CHECK(settings == read_text(halves / "adapter/liza_config.json"));
+  CHECK(adapter_of(halves) == adapter_of(whole));
 }
 
 TEST_CASE("a killed or interrupted run goes on to the same bytes") {
@@ -170,4 +178,37 @@ TEST_CASE("training goes on from an adapter of another run") {
               .code == 0);
   CHECK(adapter_of(second) == adapter_of(first));
   CHECK(metrics_of(second).front()["eval_loss"] == metrics_of(first).back()["eval_loss"]);
+}
+
+TEST_CASE("an adapter goes on under its own memory alone, and the run resumes") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string at = dir.path.string();
+  const std::string train = "train " + write_tiny_config(dir.path, 12, kLiza) + " ";
+  const fs::path first = dir.path / "first", plain = dir.path / "plain",
+                 second = dir.path / "second";
+  REQUIRE(run_tptt(train + output(first)).code == 0);
+  const std::string more =
+      train + "model.adapter_name_or_path=" + (first / "adapter").string() + " ";
+  const auto refused = [&](const std::string& overrides, const std::string& why) {
+    const Outcome outcome = run_tptt(more + overrides + output(second));
+    INFO(outcome.text);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.text.find(why) != std::string::npos);
+    CHECK_FALSE(fs::exists(second));
+  };
+  refused("liza=none", "was trained with a memory");
+  refused("liza.mag.mode=constant", "has learned gates");
+  refused("liza.operator_mode=delta_rule", "liza.operator_mode gated_delta_rule, not delta_rule");
+  refused("liza.max_self_attn_length=64", "liza.max_self_attn_length");
+  REQUIRE(run_tptt(more + "training.max_steps=3" + output(second)).code == 0);
+  const Outcome resumed = run_tptt(more + output(second));
+  INFO(resumed.text);
+  CHECK(resumed.code == 0);
+  CHECK(resumed.text.find("resumed from") != std::string::npos);
+  // A memory beside a LoRA that had none.
+  REQUIRE(run_tptt(train + "liza=none" + output(plain)).code == 0);
+  CHECK(run_tptt(train + "model.adapter_name_or_path=" + (plain / "adapter").string() +
+                 output(dir.path / "added"))
+            .text.find("they start from liza.mag.mag_weight") != std::string::npos);
 }

@@ -185,7 +185,7 @@ void run_recall(const CommonFlags& common, const RecallFlags& flags) {
   const bool memory = has_memory(*loaded.model);
   if (flags.max_self_attn_length > 0)
     set_attention_window(*loaded.model, {flags.max_self_attn_length, flags.num_sink_tokens});
-  const AttentionWindow window = loaded.model->attention(0).window(Branch::window);
+  const AttentionWindow window = window_of(*loaded.model);
   if (window.length > 0) branches.push_back("window");
   if (memory) branches.insert(branches.end(), {"mixed", "linear"});
   const TokenIds text = loaded.tokenizer->encode(read_utf8(flags.text));

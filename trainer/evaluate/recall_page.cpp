@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <functional>
-#include <map>
 #include <vector>
 
 #include "trainer/evaluate/recall.h"
@@ -52,14 +50,45 @@ std::string needle_maps(const Json& results) {
   return out;
 }
 
-std::string lines(const Json& results, const char* task, LinePlot plot,
-                  const std::function<std::pair<double, double>(const Json&)>& point) {
+using Point = std::pair<double, double>;
+
+std::vector<PlotLine> lines_of(const Json& results, const char* task, Point (*point)(const Json&)) {
+  std::vector<PlotLine> lines;
   for (const std::string branch : results["branches"]) {
-    PlotLine line{branch, {}};
-    for (const Json& row : rows_of(results[task], branch)) line.points.push_back(point(row));
-    plot.lines.push_back(std::move(line));
+    lines.push_back({branch, {}});
+    for (const Json& row : rows_of(results[task], branch))
+      lines.back().points.push_back(point(row));
   }
-  return svg_line_plot(plot);
+  return lines;
+}
+
+double lowest(const PlotLine& line) {
+  double low = line.points[0].second;
+  for (const Point& p : line.points) low = std::min(low, p.second);
+  return low;
+}
+
+// A branch that is lost would leave the others no room: it is named, not drawn.
+std::string loss_plot(const Json& results) {
+  const auto point = [](const Json& row) { return Point(row["end"], row["loss"]); };
+  LinePlot plot{"Loss by position", "position (end of its range)", "cross-entropy", true, {}, {}};
+  std::string lost;
+  for (PlotLine& line : lines_of(results, "perplexity", point)) {
+    if (!plot.lines.empty() && lowest(line) > 2 * lowest(plot.lines[0])) {
+      char low[32];
+      std::snprintf(low, sizeof low, "%.1f", lowest(line));
+      lost += "<p>Above the plot: " + line.name + ", " + low + " and more.</p>\n";
+    } else {
+      plot.lines.push_back(std::move(line));
+    }
+  }
+  return svg_line_plot(plot) + lost;
+}
+
+std::string associative_plot(const Json& results) {
+  const auto point = [](const Json& row) { return Point(row["num_keys"], row["accuracy"]); };
+  return svg_line_plot({"Associative recall", "pairs", "share right", true, std::pair(0.0, 1.0),
+                        lines_of(results, "associative", point)});
 }
 
 std::string table(const Json& rows) {
@@ -110,9 +139,7 @@ std::string recall_page(const Json& results) {
   out +=
       "<h2>Loss by position</h2>\n<p>Mean cross-entropy of the text's tokens, by how many "
       "stand before them.</p>\n";
-  out += lines(results, "perplexity",
-               {"Loss by position", "position (end of its range)", "cross-entropy", true, {}, {}},
-               [](const Json& row) { return std::pair<double, double>(row["end"], row["loss"]); });
+  out += loss_plot(results);
   out +=
       "<h2>Needle in a haystack</h2>\n<p>A sentence with a five-digit number somewhere in the "
       "text: how often greedy decoding gives the number at the end.</p>\n" +
@@ -120,10 +147,7 @@ std::string recall_page(const Json& results) {
   out +=
       "<h2>Associative recall</h2>\n<p>Lines of word and number, asked again in another order: "
       "how many numbers greedy decoding gives.</p>\n";
-  out += lines(
-      results, "associative",
-      {"Associative recall", "pairs", "share right", true, std::pair(0.0, 1.0), {}},
-      [](const Json& row) { return std::pair<double, double>(row["num_keys"], row["accuracy"]); });
+  out += associative_plot(results);
   for (const char* task : {"perplexity", "needle", "associative"})
     out += std::string("<details><summary>") + task + " in numbers</summary>\n" +
            table(results[task]) + "</details>\n";

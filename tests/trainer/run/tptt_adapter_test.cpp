@@ -79,6 +79,8 @@ TEST_CASE("what the package does and we do not is refused by name") {
                     Contains("none of the known modes"));
   CHECK_THROWS_WITH(read(R"("operator_mode": "delta_rule", "bidirectional": true)"),
                     Contains("bidirectional"));
+  CHECK_THROWS_WITH(read(R"("operator_mode": "delta_rule", "linear_precision": 32)"),
+                    Contains("linear_precision"));
   CHECK_THROWS_WITH(read(R"("operator_mode": "delta_rule", "mag_weight": 2)"),
                     Contains("mag_weight"));
   const TempDir dir;
@@ -104,16 +106,24 @@ TEST_CASE("tensor names of every version become PEFT's") {
         "model.model.layers.30.self_attn.q_proj.lora_B.default.weight");
 }
 
+TEST_CASE("tensors that are no LoRA matrices are not exported") {
+  for (const char* name : {"x", "base_model.model.lm_head.weight", "model.a.lora_A.weight"})
+    CHECK_THROWS_WITH(tptt_name_of_peft(name, {}), Contains(name));
+}
+
 TEST_CASE("an exported configuration reads back as the same function") {
   for (const std::string& mode : operator_modes()) {
     const TempDir dir, base;
     AdapterConfig config = exportable();
     config.liza->operator_mode = mode;
+    config.liza->max_self_attn_length = 128, config.liza->num_sink_tokens = 0;
     write_text(dir.path / "config.json", tptt_config_json(config, write_base(base), {}));
     const AdapterConfig back = read_adapter_config(dir.path.string());
     CHECK(back.liza->operator_mode == mode);
     CHECK(back.liza->cross_gate);
     CHECK(back.liza->mag.effective_weight == 0.25);
+    CHECK(back.liza->max_self_attn_length == 128);
+    CHECK(back.liza->num_sink_tokens == 0);
     CHECK(back.lora.target_modules == config.lora.target_modules);
     CHECK(back.base_model_name_or_path == base.path.string());
   }
