@@ -17,7 +17,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kChunkRows = 256;
+constexpr int64_t kChunkRows = 128;
 
 struct SumCrossEntropy : torch::autograd::Function<SumCrossEntropy> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows, const at::Tensor& weight,
@@ -27,8 +27,8 @@ struct SumCrossEntropy : torch::autograd::Function<SumCrossEntropy> {
     for (int64_t begin = 0; begin < rows.size(0); begin += kChunkRows) {
       const int64_t count = std::min(kChunkRows, rows.size(0) - begin);
       const at::Tensor target = targets.narrow(0, begin, count).unsqueeze(1);  // [C, 1]
-      const at::Tensor logits = at::mm(rows.narrow(0, begin, count), weight.t()).to(at::kFloat);
-      at::Tensor log_p = at::_log_softmax(logits, 1, false);  // [C, V]
+      at::Tensor log_p = at::_log_softmax(  // [C, V]; the logits are gone at once
+          at::mm(rows.narrow(0, begin, count), weight.t()).to(at::kFloat), 1, false);
       total.sub_(log_p.gather(1, target).sum());
       if (!need_grad) continue;
       at::Tensor p = log_p.exp_();  // becomes d loss / d logits = p - onehot
