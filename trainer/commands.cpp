@@ -4,23 +4,17 @@
 #include <c10/core/GradMode.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 
 #include "data/chat_templates.h"
 #include "models/formats/error.h"
-#include "models/formats/gguf.h"
 #include "models/formats/json.h"
-#include "models/formats/safetensors.h"
-#include "models/lora.h"
 #include "trainer/adapter.h"
 #include "trainer/generate.h"
 #include "trainer/load_model.h"
 
 namespace tptt {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::string read_stdin() {
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};

@@ -2,16 +2,14 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 #include "models/formats/model_files.h"
 #include "models/formats/safetensors.h"
 #include "models/liza/inject.h"
-#include "models/lora.h"
 #include "models/registry.h"
-#include "trainer/adapter.h"
+#include "trainer/adapter_config.h"
 #include "trainer/commands.h"
 #include "trainer/tptt_adapter.h"
 

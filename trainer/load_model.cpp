@@ -28,7 +28,12 @@ void check_branch(const CausalLM& model, Branch branch) {
 }  // namespace
 
 std::string branch_names() {
-  return "mixed, softmax, linear or window";
+  std::string names;
+  for (const auto& branch : kBranches) {
+    const bool last = &branch == std::end(kBranches) - 1;
+    names += (names.empty() ? "" : last ? " or " : ", ") + std::string(branch.first);
+  }
+  return names;
 }
 
 Branch parse_branch(const std::string& name) {
