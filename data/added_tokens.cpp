@@ -3,8 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-
-#include "data/bpe_tokenizer.h"
+#include <functional>
 
 namespace tptt {
 namespace {
@@ -57,28 +56,32 @@ void strip(std::string_view text, const AddedToken& token, size_t floor, size_t*
 
 }  // namespace
 
-AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens) : tokens_(tokens) {
-  std::erase_if(tokens_, [](const AddedToken& t) { return t.text.empty(); });
-  std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
-    return a.text.size() > b.text.size();
-  });
+AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, bool normalized) {
+  for (const AddedToken& token : tokens) {
+    if (token.text.empty() || token.normalized != normalized) continue;
+    tokens_.emplace(token.text, token);
+    lengths_[uint8_t(token.text[0])].push_back(token.text.size());
+  }
+  for (std::vector<size_t>& lengths : lengths_) {
+    std::sort(lengths.begin(), lengths.end(), std::greater<>());
+    lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+  }
 }
 
-std::vector<TextSpan> AddedTokens::split(std::string_view text, bool normalized) const {
+const AddedToken* AddedTokens::find_at(std::string_view text, size_t at) const {
+  for (const size_t length : lengths_[uint8_t(text[at])]) {
+    const auto found = tokens_.find(text.substr(at, length));
+    if (found != tokens_.end() && found->first.size() == length) return &found->second;
+  }
+  return nullptr;
+}
+
+std::vector<TextSpan> AddedTokens::split(std::string_view text) const {
   std::vector<TextSpan> spans;
   size_t done = 0, at = 0;
-  bool first_bytes[256] = {};
-  for (const AddedToken& t : tokens_)
-    if (t.normalized == normalized) first_bytes[uint8_t(t.text[0])] = true;
   while (at < text.size()) {
-    if (!first_bytes[uint8_t(text[at])]) {
-      ++at;
-      continue;
-    }
-    const auto found = std::find_if(tokens_.begin(), tokens_.end(), [&](const AddedToken& t) {
-      return t.normalized == normalized && text.substr(at, t.text.size()) == t.text;
-    });
-    if (found == tokens_.end()) {
+    const AddedToken* found = find_at(text, at);
+    if (!found) {
       ++at;
       continue;
     }

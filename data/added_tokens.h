@@ -1,12 +1,23 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace tptt {
 
-struct AddedToken;
+/// A token matched in the text before everything else (Hugging Face AddedToken).
+struct AddedToken {
+  std::string text;
+  int32_t id = 0;
+  bool special = false;
+  bool single_word = false;
+  bool lstrip = false;
+  bool rstrip = false;
+  bool normalized = false;
+};
 
 /// A stretch of text, or an added token found in it (id >= 0).
 struct TextSpan {
@@ -18,12 +29,20 @@ struct TextSpan {
 /// rules of Hugging Face's AddedVocabulary.
 class AddedTokens {
  public:
-  explicit AddedTokens(const std::vector<AddedToken>& tokens);
-  /// Splits by the tokens whose `normalized` flag is as given; the spans cover the text.
-  std::vector<TextSpan> split(std::string_view text, bool normalized) const;
+  /// Takes the tokens whose `normalized` flag is as given.
+  AddedTokens(const std::vector<AddedToken>& tokens, bool normalized);
+  /// The spans cover the text.
+  std::vector<TextSpan> split(std::string_view text) const;
 
  private:
-  std::vector<AddedToken> tokens_;  // longest first
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  const AddedToken* find_at(std::string_view text, size_t at) const;
+
+  std::unordered_map<std::string, AddedToken, Hash, std::equal_to<>> tokens_;
+  std::vector<size_t> lengths_[256];  // of the tokens that begin with a byte, longest first
 };
 
 }  // namespace tptt

@@ -2,35 +2,25 @@
 
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "data/added_tokens.h"
+#include "data/bpe_model.h"
+#include "data/decoder.h"
+#include "data/normalizer.h"
 #include "data/pre_tokenizer.h"
 #include "data/tokenizer.h"
 
 namespace tptt {
 
-/// A token matched in the text before everything else (Hugging Face AddedToken).
-struct AddedToken {
-  std::string text;
-  int32_t id = 0;
-  bool special = false;
-  bool single_word = false;
-  bool lstrip = false;
-  bool rstrip = false;
-  bool normalized = false;
-};
-
-/// A byte-level BPE tokenizer's parts, from tokenizer.json or GGUF metadata.
+/// A BPE tokenizer's parts, from tokenizer.json or GGUF metadata, in the order they work.
 struct BpeParts {
-  std::vector<std::string> tokens;  // by id, in the byte-level alphabet; added ones as they are
-  std::vector<std::pair<std::string, std::string>> merges;
   std::vector<AddedToken> added;
-  std::vector<PreTokenizerStep> steps;
-  bool nfc = false;
-  bool ignore_merges = false;
-  int32_t unk_id = -1;
+  std::vector<NormalizerStep> normalizer;
+  std::vector<PreTokenizerStep> pre_tokenizer;
+  BpeVocab vocab = {};
   TokenIds prefix, suffix;  // what the post-processor adds
+  std::vector<DecoderStep> decoder;
   std::string chat_template;
   std::string where;  // file, for messages
 };
@@ -38,10 +28,10 @@ struct BpeParts {
 /// Throws Error when a merge names a token that is not in the vocabulary.
 std::unique_ptr<Tokenizer> make_bpe_tokenizer(BpeParts parts);
 
-/// Parts of a Hugging Face tokenizer.json (+ chat template beside it).
+/// Parts of a Hugging Face tokenizer.json (+ tokenizer_config.json, chat template beside it).
 BpeParts read_tokenizer_json(const std::string& dir);
 
-/// Parts from GGUF metadata, tokenizer.ggml.model "gpt2".
+/// Parts from GGUF metadata, tokenizer.ggml.model "gpt2" or "llama".
 BpeParts read_gguf_tokenizer(const std::string& path);
 
 }  // namespace tptt

@@ -103,7 +103,7 @@ MaskedIds encode_pieces(const Tokenizer& tokenizer, const std::vector<TextPiece>
   std::string text;
   std::vector<std::pair<size_t, bool>> ends;  // where each piece ends, and whether it trains
   for (const TextPiece& piece : pieces) {
-    text += tokenizer.normalize(piece.text);
+    text += piece.text;
     ends.emplace_back(text.size(), piece.train);
   }
   MaskedIds masked;

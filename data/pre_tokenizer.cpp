@@ -3,6 +3,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "data/utf8.h"
 #include "models/formats/error.h"
 
 namespace tptt {
@@ -48,7 +49,7 @@ struct Match {
 std::vector<Match> segments(const PreTokenizerStep& step, std::string_view text) {
   std::vector<Match> out;
   size_t from = 0, gap = 0, begin = 0, end = 0;
-  while (from < text.size() && step.regex.find(text, from, &begin, &end)) {
+  while (from < text.size() && step.regex[0].find(text, from, &begin, &end)) {
     if (end == begin) {
       from = begin + 1;
       while (from < text.size() && (text[from] & 0xC0) == 0x80) ++from;
@@ -62,44 +63,74 @@ std::vector<Match> segments(const PreTokenizerStep& step, std::string_view text)
   return out;
 }
 
-void split(const PreTokenizerStep& step, std::string_view text,
-           std::vector<std::string_view>& out) {
-  size_t begin = 0;
+void split(const PreTokenizerStep& step, std::string_view text, size_t offset,
+           std::vector<TextRange>& out) {
+  const size_t first = out.size();
+  bool joins = false;  // merged_with_next: the piece before waits for this one
   bool previous_match = false;
-  const std::vector<Match> parts = segments(step, text);
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const Match& part = parts[i];
+  for (const Match& part : segments(step, text)) {
+    const TextRange range{offset + part.begin, offset + part.end};
+    const bool has_previous = out.size() > first;
+    bool merge = false;
     switch (step.behavior) {
-      case SplitBehavior::isolated:
-        out.push_back(text.substr(part.begin, part.end - part.begin));
-        break;
       case SplitBehavior::removed:
-        if (!part.is_match) out.push_back(text.substr(part.begin, part.end - part.begin));
+        if (part.is_match) continue;
+        break;
+      case SplitBehavior::isolated:
         break;
       case SplitBehavior::contiguous:
-        if (i + 1 == parts.size() || parts[i + 1].is_match != part.is_match) {
-          out.push_back(text.substr(begin, part.end - begin));
-          begin = part.end;
-        }
+        merge = has_previous && part.is_match == previous_match;
         break;
       case SplitBehavior::merged_with_previous:
-        if (part.is_match && !previous_match && !out.empty() &&
-            out.back().data() + out.back().size() == text.data() + part.begin && i > 0) {
-          out.back() =
-              std::string_view(out.back().data(), out.back().size() + part.end - part.begin);
-        } else {
-          out.push_back(text.substr(part.begin, part.end - part.begin));
-        }
-        previous_match = part.is_match;
+        merge = has_previous && part.is_match && !previous_match;
         break;
       case SplitBehavior::merged_with_next:
-        if (part.is_match && i + 1 < parts.size() && !parts[i + 1].is_match)
-          break;  // joins the next
-        begin = i > 0 && !part.is_match && parts[i - 1].is_match ? parts[i - 1].begin : part.begin;
-        out.push_back(text.substr(begin, part.end - begin));
+        merge = joins && !part.is_match;
+        joins = part.is_match;
         break;
     }
+    if (merge) {
+      out.back().end = range.end;
+    } else {
+      out.push_back(range);
+    }
+    previous_match = part.is_match;
   }
+}
+
+bool begins_with_space(std::string_view text) {
+  static const Regex space(R"(\A\s)", "white space");
+  size_t begin = 0, end = 0;
+  return space.find(text.substr(0, valid_utf8_prefix(text.substr(0, 4))), 0, &begin, &end);
+}
+
+// Whether the step puts a space (or what stands for one) before this piece.
+bool prepends(const PreTokenizerStep& step, std::string_view piece, bool at_start) {
+  if (step.kind == PreTokenizerStep::Kind::prefix_space) return !begins_with_space(piece);
+  return !piece.starts_with(step.space) &&
+         (step.prepend == PreTokenizerStep::Prepend::always ||
+          (step.prepend == PreTokenizerStep::Prepend::first && at_start));
+}
+
+// Builds the text anew, piece by piece, as Metaspace or ByteLevel's add_prefix_space changes it.
+std::vector<TextRange> rewrite(const PreTokenizerStep& step, bool at_start, AlignedText& text,
+                               const std::vector<TextRange>& pieces) {
+  const bool metaspace = step.kind == PreTokenizerStep::Kind::metaspace;
+  AlignedText all;
+  std::vector<TextRange> out;
+  for (const TextRange& range : pieces) {
+    AlignedText piece{text.text.substr(range.begin, range.end - range.begin)};
+    if (metaspace) piece = replace_aligned(piece, " ", step.space);
+    if (prepends(step, piece.text, at_start && text.origin(range.begin) == 0))
+      piece = prepend_aligned(piece, metaspace ? step.space : " ");
+    const size_t begin = all.text.size();
+    for (size_t i = 0; i < piece.text.size(); ++i)
+      all.origins.push_back(uint32_t(text.origin(range.begin + piece.origin(i))));
+    all.text += piece.text;
+    out.push_back({begin, all.text.size()});
+  }
+  text = std::move(all);
+  return out;
 }
 
 }  // namespace
@@ -135,12 +166,31 @@ bool Regex::find(std::string_view text, size_t from, size_t* begin, size_t* end)
   return true;
 }
 
-std::vector<std::string_view> pre_tokenize(const std::vector<PreTokenizerStep>& steps,
-                                           std::string_view text) {
-  std::vector<std::string_view> pieces{text};
+PreTokenizerStep split_step(const std::string& pattern, const std::string& where) {
+  PreTokenizerStep step;
+  step.regex.emplace_back(pattern, where);
+  return step;
+}
+
+std::string escaped_pattern(const std::string& literal) {
+  std::string out;
+  for (const char c : literal) {
+    if (std::string_view("\\^$.|?*+()[]{}-#").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::vector<TextRange> pre_tokenize(const std::vector<PreTokenizerStep>& steps, bool at_start,
+                                    AlignedText& text) {
+  std::vector<TextRange> pieces{{0, text.text.size()}};
   for (const PreTokenizerStep& step : steps) {
-    std::vector<std::string_view> finer;
-    for (const std::string_view piece : pieces) split(step, piece, finer);
+    if (step.kind != PreTokenizerStep::Kind::split) pieces = rewrite(step, at_start, text, pieces);
+    if (step.regex.empty()) continue;
+    std::vector<TextRange> finer;
+    const std::string_view whole = text.text;
+    for (const TextRange& piece : pieces)
+      split(step, whole.substr(piece.begin, piece.end - piece.begin), piece.begin, finer);
     pieces = std::move(finer);
   }
   return pieces;

@@ -300,5 +300,8 @@ const std::vector<std::string>& GgufHeader::get_strings(const std::string& key) 
 const std::vector<int64_t>& GgufHeader::get_ints(const std::string& key) const {
   return require<std::vector<int64_t>>(*this, key, "a list of integers");
 }
+const std::vector<double>& GgufHeader::get_numbers(const std::string& key) const {
+  return require<std::vector<double>>(*this, key, "a list of numbers");
+}
 
 }  // namespace tptt

@@ -32,6 +32,7 @@ struct GgufHeader {
   std::string get_string(const std::string& key, const std::string& fallback) const;
   const std::vector<std::string>& get_strings(const std::string& key) const;
   const std::vector<int64_t>& get_ints(const std::string& key) const;
+  const std::vector<double>& get_numbers(const std::string& key) const;
 };
 
 /// The tensor that holds RoPE scaling factors; read_model_config takes it.

@@ -16,8 +16,8 @@ class TemplateOnly : public Tokenizer {
  public:
   explicit TemplateOnly(std::string text) : text_(std::move(text)) {}
   TokenIds encode(std::string_view, bool, std::vector<size_t>*) const override { return {}; }
-  std::string normalize(std::string_view text) const override { return std::string(text); }
-  std::string decode(const TokenIds&, bool) const override { return ""; }
+  std::vector<DecoderStep> decoder() const override { return {}; }
+  std::string token(int32_t) const override { return ""; }
   std::string token_bytes(int32_t) const override { return ""; }
   bool is_special(int32_t) const override { return false; }
   int64_t vocab_size() const override { return 0; }

@@ -27,10 +27,8 @@ class ByteTokenizer : public Tokenizer {
     if (add_special && adds_eos_) ids.push_back(kEos);
     return ids;
   }
-  std::string normalize(std::string_view text) const override { return std::string(text); }
-  std::string decode(const TokenIds& ids, bool) const override {
-    return std::string(ids.begin(), ids.end());
-  }
+  std::vector<DecoderStep> decoder() const override { return {}; }
+  std::string token(int32_t id) const override { return std::string(1, char(id)); }
   std::string token_bytes(int32_t id) const override { return std::string(1, char(id)); }
   bool is_special(int32_t id) const override { return id >= kBos; }
   int64_t vocab_size() const override { return 258; }

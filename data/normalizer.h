@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tptt {
+
+/// Text made from another one, with the byte of the other one that each byte comes from.
+struct AlignedText {
+  std::string text = {};
+  std::vector<uint32_t> origins = {};  // empty: each byte stands where it stood
+
+  size_t origin(size_t at) const { return origins.empty() ? at : origins[at]; }
+};
+
+/// One normaliser step, named and meant as in Hugging Face tokenizers.
+struct NormalizerStep {
+  enum class Kind { nfc, prepend, replace };
+  Kind kind = Kind::nfc;
+  std::string pattern = {};  // replace: what is replaced
+  std::string content = {};  // prepend, replace: by what
+};
+
+/// `text` after all steps. Throws Error when NFC meets bytes that are no UTF-8.
+AlignedText normalize(const std::vector<NormalizerStep>& steps, std::string_view text);
+
+/// `text` with every `from` replaced by `to`; what replaces comes from where `from` began.
+AlignedText replace_aligned(const AlignedText& text, std::string_view from, std::string_view to);
+
+/// `text` with `content` before it, which comes from the first byte.
+AlignedText prepend_aligned(const AlignedText& text, std::string_view content);
+
+}  // namespace tptt

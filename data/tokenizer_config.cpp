@@ -1,0 +1,76 @@
+#include "data/tokenizer_config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "models/formats/error.h"
+#include "models/formats/tensor_file.h"
+
+namespace tptt {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A special token is a string or an object with its content.
+std::string token_text(const Json& json, const char* key, const std::string& where) {
+  if (!json.contains(key) || !json[key].is_object()) return json_string(json, key, where, "");
+  return json_string(json[key], "content", where);
+}
+
+int64_t id_of_key(const std::string& key, const std::string& where) {
+  int64_t id = -1;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+  if (error != std::errc() || end != key.data() + key.size())
+    throw Error(where + ": added_tokens_decoder key '" + key + "' must be a token id");
+  return id;
+}
+
+std::string read_template_file(const fs::path& path) {
+  const ReadFile in(path.string());
+  std::string text(std::min<uint64_t>(in.size(), 1 << 20), '\0');
+  in.read(0, text.data(), text.size());
+  return text;
+}
+
+}  // namespace
+
+AddedToken read_added_token(const Json& json, int64_t id, const std::string& where) {
+  if (id < 0 || id >= kMaxVocab)
+    throw Error(where + ": token id " + std::to_string(id) + " is out of range");
+  AddedToken token;
+  token.text = json_string(json, "content", where);
+  token.id = int32_t(id);
+  token.special = json_bool(json, "special", where, false);
+  token.single_word = json_bool(json, "single_word", where, false);
+  token.lstrip = json_bool(json, "lstrip", where, false);
+  token.rstrip = json_bool(json, "rstrip", where, false);
+  token.normalized = json_bool(json, "normalized", where, false);
+  return token;
+}
+
+TokenizerConfig read_tokenizer_config(const std::string& dir) {
+  TokenizerConfig config;
+  const fs::path path = fs::path(dir) / "tokenizer_config.json";
+  config.where = path.string();
+  if (fs::is_regular_file(path)) {
+    const Json json = read_json_file(path);
+    const std::string& where = config.where;
+    config.sets_bos_or_eos = json.contains("add_bos_token") || json.contains("add_eos_token");
+    config.add_bos = json_bool(json, "add_bos_token", where, false);
+    config.add_eos = json_bool(json, "add_eos_token", where, false);
+    config.bos_token = token_text(json, "bos_token", where);
+    config.eos_token = token_text(json, "eos_token", where);
+    config.legacy = json_bool(json, "legacy", where, true);
+    if (json.contains("added_tokens_decoder") && json["added_tokens_decoder"].is_object())
+      for (const auto& [key, token] : json["added_tokens_decoder"].items())
+        config.added.push_back(read_added_token(token, id_of_key(key, where), where));
+    if (json.contains("chat_template") && json["chat_template"].is_string())
+      config.chat_template = json["chat_template"];
+  }
+  if (const fs::path file = fs::path(dir) / "chat_template.jinja"; fs::is_regular_file(file))
+    config.chat_template = read_template_file(file);
+  return config;
+}
+
+}  // namespace tptt

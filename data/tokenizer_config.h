@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/added_tokens.h"
+#include "models/formats/json.h"
+
+namespace tptt {
+
+/// What tokenizer_config.json (and chat_template.jinja) beside the vocabulary says.
+struct TokenizerConfig {
+  std::string where;
+  /// Whether add_bos_token or add_eos_token is there: both then hold, over tokenizer.json.
+  bool sets_bos_or_eos = false;
+  bool add_bos = false, add_eos = false;
+  std::string bos_token, eos_token;
+  bool legacy = true;  // SentencePiece: a text after a special token gets a space before it too
+  std::vector<AddedToken> added;  // added_tokens_decoder
+  std::string chat_template;
+};
+
+/// All defaults when the directory has no such file. Throws Error naming file and key.
+TokenizerConfig read_tokenizer_config(const std::string& dir);
+
+/// An entry of added_tokens or added_tokens_decoder, but for its id. Throws Error.
+AddedToken read_added_token(const Json& json, int64_t id, const std::string& where);
+
+/// Ids of token lists are below this.
+inline constexpr int64_t kMaxVocab = 4'000'000;
+
+}  // namespace tptt
