@@ -3,7 +3,6 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "data/utf8.h"
 #include "models/formats/error.h"
 
 namespace tptt {
@@ -98,15 +97,9 @@ void split(const PreTokenizerStep& step, std::string_view text, size_t offset,
   }
 }
 
-bool begins_with_space(std::string_view text) {
-  static const Regex space(R"(\A\s)", "white space");
-  size_t begin = 0, end = 0;
-  return space.find(text.substr(0, valid_utf8_prefix(text.substr(0, 4))), 0, &begin, &end);
-}
-
 // Whether the step puts a space (or what stands for one) before this piece.
 bool prepends(const PreTokenizerStep& step, std::string_view piece, bool at_start) {
-  if (step.kind == PreTokenizerStep::Kind::prefix_space) return !begins_with_space(piece);
+  if (step.kind == PreTokenizerStep::Kind::prefix_space) return !piece.starts_with(" ");
   return !piece.starts_with(step.space) &&
          (step.prepend == PreTokenizerStep::Prepend::always ||
           (step.prepend == PreTokenizerStep::Prepend::first && at_start));

@@ -12,10 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A special token is a string or an object with its content.
-std::string token_text(const Json& json, const char* key, const std::string& where) {
-  if (!json.contains(key) || !json[key].is_object()) return json_string(json, key, where, "");
-  return json_string(json[key], "content", where);
+std::optional<bool> optional_bool(const Json& json, const char* key, const std::string& where) {
+  if (!json.contains(key) || json[key].is_null()) return std::nullopt;
+  return json_bool(json, key, where);
 }
 
 int64_t id_of_key(const std::string& key, const std::string& where) {
@@ -56,11 +55,8 @@ TokenizerConfig read_tokenizer_config(const std::string& dir) {
   if (fs::is_regular_file(path)) {
     const Json json = read_json_file(path);
     const std::string& where = config.where;
-    config.sets_bos_or_eos = json.contains("add_bos_token") || json.contains("add_eos_token");
-    config.add_bos = json_bool(json, "add_bos_token", where, false);
-    config.add_eos = json_bool(json, "add_eos_token", where, false);
-    config.bos_token = token_text(json, "bos_token", where);
-    config.eos_token = token_text(json, "eos_token", where);
+    config.add_bos = optional_bool(json, "add_bos_token", where);
+    config.add_eos = optional_bool(json, "add_eos_token", where);
     config.legacy = json_bool(json, "legacy", where, true);
     if (json.contains("added_tokens_decoder") && json["added_tokens_decoder"].is_object())
       for (const auto& [key, token] : json["added_tokens_decoder"].items())

@@ -12,10 +12,7 @@ namespace tptt {
 /// What tokenizer_config.json (and chat_template.jinja) beside the vocabulary says.
 struct TokenizerConfig {
   std::string where;
-  /// Whether add_bos_token or add_eos_token is there: both then hold, over tokenizer.json.
-  bool sets_bos_or_eos = false;
-  bool add_bos = false, add_eos = false;
-  std::string bos_token, eos_token;
+  std::optional<bool> add_bos, add_eos;  // for SentencePiece models
   bool legacy = true;  // SentencePiece: a text after a special token gets a space before it too
   std::vector<AddedToken> added;  // added_tokens_decoder
   std::string chat_template;

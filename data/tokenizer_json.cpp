@@ -68,25 +68,6 @@ void read_added(const Json& json, BpeParts& parts) {
   }
 }
 
-int32_t added_id(const BpeParts& parts, const std::string& token, const TokenizerConfig& config) {
-  for (const AddedToken& added : parts.added)
-    if (added.text == token) return added.id;
-  for (size_t id = 0; id < parts.vocab.tokens.size(); ++id)
-    if (parts.vocab.tokens[id] == token) return int32_t(id);
-  throw Error(config.where + ": token '" + token + "' is not in the vocabulary of " + parts.where);
-}
-
-// As Transformers' AutoTokenizer: either key replaces tokenizer.json's post-processor.
-void apply_bos_and_eos(const TokenizerConfig& config, BpeParts& parts) {
-  if (!config.sets_bos_or_eos) return;
-  parts.prefix.clear();
-  parts.suffix.clear();
-  if (config.add_bos && !config.bos_token.empty())
-    parts.prefix.push_back(added_id(parts, config.bos_token, config));
-  if (config.add_eos && !config.eos_token.empty())
-    parts.suffix.push_back(added_id(parts, config.eos_token, config));
-}
-
 }  // namespace
 
 BpeParts read_tokenizer_json(const std::string& dir) {
@@ -103,9 +84,8 @@ BpeParts read_tokenizer_json(const std::string& dir) {
   if (is_null(json, "decoder"))
     throw Error(parts.where + ": key 'decoder' is missing; expected how tokens become text");
   read_decoder(json["decoder"], parts);
-  const TokenizerConfig config = read_tokenizer_config(dir);
-  apply_bos_and_eos(config, parts);
-  parts.chat_template = config.chat_template;
+  // As in Transformers, the post-processor holds over tokenizer_config.json's add_bos_token.
+  parts.chat_template = read_tokenizer_config(dir).chat_template;
   return parts;
 }
 

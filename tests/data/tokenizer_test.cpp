@@ -4,8 +4,10 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "data/utf8.h"
 #include "models/formats/error.h"
 #include "models/formats/json.h"
+#include "tests/temp_dir.h"
 
 using namespace tptt;
 
@@ -16,38 +18,93 @@ std::string golden_dir() {
   return (made ? made : TPTT_SOURCE_DIR "/tests/golden") + std::string("/tokenizers");
 }
 
-/// Compares ids and decoded texts with golden.json, one row a text.
-void check_golden(const Tokenizer& tokenizer, const std::string& golden) {
-  const Json rows = read_json_file(golden);
-  REQUIRE(rows.size() > 80);
-  for (const Json& row : rows) {
-    const std::string text = row["text"];
-    INFO(row["text"].dump());
-    const TokenIds ids = tokenizer.encode(text);
-    CHECK(ids == row["ids"].get<TokenIds>());
-    CHECK(tokenizer.encode(text, true) == row["special_ids"].get<TokenIds>());
-    CHECK(tokenizer.decode(ids) == row["decoded"].get<std::string>());
-    CHECK(tokenizer.decode(ids, true) == row["plain"].get<std::string>());
-    StreamDecoder stream(tokenizer);
-    std::string streamed;
-    for (const int32_t id : ids) streamed += stream.push(id);
-    CHECK(streamed + stream.finish() == row["plain"].get<std::string>());
+ModelFiles in_gguf(const std::string& path) {
+  ModelFiles files;
+  files.gguf = path;
+  return files;
+}
+
+ModelFiles in_dir(const std::string& path) {
+  ModelFiles files;
+  files.dir = path;
+  return files;
+}
+
+std::string streamed(const Tokenizer& tokenizer, const TokenIds& ids) {
+  StreamDecoder stream(tokenizer);
+  std::string text;
+  for (const int32_t id : ids) {
+    text += stream.push(id);
+    CHECK(valid_utf8_prefix(text) == text.size());
+  }
+  return text + stream.finish();
+}
+
+/// Each id's text lies at its offset; the offsets never go back.
+void check_offsets(const Tokenizer& tokenizer, const std::string& text) {
+  std::vector<size_t> offsets;
+  const TokenIds ids = tokenizer.encode(text, false, &offsets);
+  REQUIRE(offsets.size() == ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    CHECK((i == 0 || offsets[i - 1] <= offsets[i]));
+    CHECK(offsets[i] < text.size());
   }
 }
+
+/// The ids of a long text, where the golden directory has one (live runs with a corpus).
+void check_corpus(const Tokenizer& tokenizer, const std::string& kind) {
+  const std::string ids = golden_dir() + "/" + kind + "/corpus.json";
+  if (!std::filesystem::exists(ids)) return;
+  CHECK(tokenizer.encode(read_text(golden_dir() + "/corpus.txt")) ==
+        read_json_file(ids).get<TokenIds>());
+}
+
+/// Compares ids and texts with the golden rows of a kind, one a text of texts.json.
+void check_golden(const Tokenizer& tokenizer, const std::string& kind) {
+  const Json texts = read_json_file(golden_dir() + "/texts.json");
+  const Json golden = read_json_file(golden_dir() + "/" + kind + "/golden.json");
+  const Json& rows = golden["rows"];
+  REQUIRE((texts.size() > 80 && rows.size() == texts.size()));
+  CHECK(tokenizer.encode("", true) == golden["special_ids"].get<TokenIds>());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string text = texts[i];
+    INFO(kind << " " << texts[i].dump());
+    const TokenIds ids = rows[i][0].get<TokenIds>();
+    const auto expected = [&](size_t column) {
+      return rows[i][column].is_null() ? text : rows[i][column].get<std::string>();
+    };
+    CHECK(tokenizer.encode(text) == ids);
+    if (rows[i].size() == 3) CHECK(tokenizer.decode(ids) == expected(1));
+    const std::string plain = expected(rows[i].size() - 1);
+    CHECK(tokenizer.decode(ids, true) == plain);
+    CHECK(streamed(tokenizer, ids) == plain);
+    check_offsets(tokenizer, text);
+  }
+  check_corpus(tokenizer, kind);
+}
+
+const std::vector<std::string> kGgufKinds = {"qwen3", "smollm3", "gpt-2",  "olmo",
+                                             "olmo2", "granite", "tekken", "phi4-mini"};
 
 }  // namespace
 
-TEST_CASE("trained byte-level BPE gives Hugging Face's ids and text", "[golden]") {
-  for (const std::string name : {"llama3", "qwen2", "gpt2"}) {
-    INFO(name);
-    const std::string dir = golden_dir() + "/" + name;
-    check_golden(*load_tokenizer(find_model(dir)), dir + "/golden.json");
-  }
+TEST_CASE("tokenizer.json gives Hugging Face's ids and text", "[golden]") {
+  std::vector<std::string> kinds = kGgufKinds;
+  kinds.insert(kinds.end(), {"llama3", "qwen2", "gpt2", "prefix-space", "llama2", "mistral",
+                             "gemma", "metaspace"});
+  for (const std::string& kind : kinds)
+    check_golden(*load_tokenizer(in_dir(golden_dir() + "/" + kind)), kind);
+}
+
+TEST_CASE("GGUF gives the ids and text of the tokenizer it was made from", "[golden]") {
+  std::vector<std::string> kinds = kGgufKinds;
+  kinds.push_back("sp-bpe");
+  for (const std::string& kind : kinds)
+    check_golden(*load_tokenizer(in_gguf(golden_dir() + "/" + kind + "/tokenizer.gguf")), kind);
 }
 
 TEST_CASE("SmolLM2's tokenizer in GGUF gives Hugging Face's ids and text", "[golden]") {
-  check_golden(*load_tokenizer(find_model("smollm2-135m-instruct")),
-               golden_dir() + "/smollm2/golden.json");
+  check_golden(*load_tokenizer(find_model("smollm2-135m-instruct")), "smollm2");
 }
 
 TEST_CASE("offsets name each token's first byte in the text") {
@@ -66,13 +123,44 @@ TEST_CASE("offsets name each token's first byte in the text") {
 }
 
 TEST_CASE("a stream never shows half a character") {
-  const auto tokenizer = load_tokenizer(find_model(golden_dir() + "/gpt2"));
+  const auto tokenizer = load_tokenizer(in_dir(golden_dir() + "/gpt2"));
   const TokenIds ids = tokenizer->encode("\U0001FAE8 x");  // not in the training text: bytes
-  REQUIRE(ids.size() == 4);                                // three for the character
+  REQUIRE(ids.size() == 5);                                // three for the character
   StreamDecoder stream(*tokenizer);
-  CHECK(stream.push(ids[0]).empty());
-  CHECK(stream.push(ids[1]).empty());
+  for (size_t i = 0; i < 2; ++i) CHECK(stream.push(ids[i]).empty());
   CHECK(stream.push(ids[2]) == "\U0001FAE8");
   CHECK(stream.push(ids[0]).empty());
   CHECK(stream.finish() == "\uFFFD");
+}
+
+TEST_CASE("a run of byte tokens that is no text is shown as such, byte for byte") {
+  const auto tokenizer = load_tokenizer(in_dir(golden_dir() + "/llama2"));
+  const auto byte = [&](int value) { return 3 + value; };
+  const TokenIds half = {byte(0xC3), byte('a'), *tokenizer->token_id("a")};
+  CHECK(tokenizer->decode(half) == "\uFFFD\uFFFDa");
+  CHECK(streamed(*tokenizer, half) == "\uFFFD\uFFFDa");
+  const TokenIds whole = {byte(0xC3), byte(0xA9)};
+  CHECK(streamed(*tokenizer, whole) == "\u00e9");
+  StreamDecoder stream(*tokenizer);
+  CHECK(stream.push(whole[0]).empty());
+  CHECK(stream.push(whole[1]).empty());  // the run may go on
+  CHECK(stream.push(half[2]) == "\u00e9a");
+}
+
+TEST_CASE("offsets count the text as it was, whatever is put before or in it") {
+  struct Case {
+    const char *kind, *text;
+    std::vector<size_t> words;  // where the tokens with a space before them begin
+  };
+  for (const Case& c :
+       {Case{"llama2", "ab cd<|custom|>ef", {0, 2, 15}},
+        Case{"mistral", "ab cd<|custom|>ef", {0, 2}}, Case{"gemma", "ab cd<|custom|>ef", {2}}}) {
+    INFO(c.kind);
+    const auto tokenizer = load_tokenizer(in_dir(golden_dir() + "/" + c.kind));
+    std::vector<size_t> offsets, words;
+    const TokenIds ids = tokenizer->encode(c.text, false, &offsets);
+    for (size_t i = 0; i < ids.size(); ++i)
+      if (tokenizer->token(ids[i]).starts_with("\u2581")) words.push_back(offsets[i]);
+    CHECK(words == c.words);
+  }
 }

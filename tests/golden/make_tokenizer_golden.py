@@ -1,19 +1,27 @@
-"""Write token ids and decoded text of a nasty corpus as Hugging Face tokenizers give them.
+"""Write token ids and decoded text of a nasty corpus as Hugging Face tokenizers and sentencepiece give them.
 
-usage: make_tokenizer_golden.py SMOLLM2_DIR OUT_DIR [--train]     SMOLLM2_DIR: see tests/e2e/make_smollm2_dir.py
-Trains byte-level BPE tokenizers with the pre-tokenisers of Llama 3, Qwen2 and GPT-2 and writes
-OUT_DIR/NAME/{tokenizer.json,tokenizer_config.json,config.json} and OUT_DIR/NAME/golden.json ({text, ids, special_ids, decoded,
-plain} of each text); OUT_DIR/smollm2/golden.json likewise; OUT_DIR/chat.json: conversations as Jinja renders them with the
-model's own template and with plain chatml. Without --train it takes the tokenizer.json files of
-tests/golden/tokenizers, so that what it writes must equal what is committed there.
+usage: make_tokenizer_golden.py SMOLLM2_DIR OUT_DIR [--train] [--corpus TEXT]     SMOLLM2_DIR: see tests/e2e/make_smollm2_dir.py
+OUT_DIR/texts.json: the corpus. OUT_DIR/NAME/golden.json for each kind of tokenizer_kinds.py, beside its tokenizer.json (or
+tokenizer.model) and tokenizer.gguf, and for smollm2: special_ids (what an empty text gives with special tokens) and rows of [ids,
+decoded text, without special tokens], null where that is the text; sentencepiece's rows have the last alone.
+OUT_DIR/chat.json: conversations as Jinja renders them with the model's own template and with plain chatml.
+Without --train it takes the tokenizers of tests/golden/tokenizers, so that what it writes must equal what is committed there.
+--corpus adds the first 200 kB of a text: OUT_DIR/corpus.txt and each kind's ids, NAME/corpus.json.
 """
 import json
 import pathlib
+import shutil
 import sys
 
+import sentencepiece
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
+from tokenizer_kinds import (BYTE_KINDS, CHARACTER_KINDS, encode_sentencepiece, train_bytes, train_characters, train_sentencepiece,
+                             write_gguf, write_sentencepiece_gguf)
+
+HERE = pathlib.Path(__file__).parent / "tokenizers"
 LANGUAGES = [
     "The quick brown fox can't jump; they'll say it's over the lazy dog's back, I'd bet we've won.",
     "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich – Maße: 3,5 m²!", "Voix ambiguë d’un cœur qui préfère les jattes de kiwis.",
@@ -37,43 +45,63 @@ NASTY = [
     "<|endoftext|>", "a<|endoftext|>b", "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n", " <|im_start|> <|im_end|> ", "<|im_start|><|im_start|>", "<|im_start", "|im_end|>",
     "<|custom|>inside<|custom|> text", "x<strip> \t y", "keep <lone>word and <lone> word", "norm\u00e9", "NORME\u0301 norme\u0301", "<s>not special</s> [MASK] <unk>", "<repo_name>a<file_sep>b<jupyter_text>"]
 TEXTS = NASTY + LANGUAGES
-LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+KINDS = [*BYTE_KINDS, *CHARACTER_KINDS]
+# Which AutoTokenizer does not heed where there is a tokenizer.json.
+BOS_AND_EOS = {"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": True, "add_eos_token": True}
 
 
-def split(pattern):
-    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
-                                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+def row(text, ids, decoded, plain):
+    """A decoded text that is the text itself is null."""
+    return [ids, None if decoded == text else decoded, None if plain == text else plain]
 
 
-def train(name):
-    tokenizer = Tokenizer(models.BPE(ignore_merges=name == "llama3"))
-    tokenizer.pre_tokenizer = {"llama3": split(LLAMA3), "qwen2": split(QWEN2), "gpt2": pre_tokenizers.ByteLevel(add_prefix_space=False)}[name]
-    tokenizer.normalizer = normalizers.NFC() if name == "qwen2" else None
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    corpus = [pathlib.Path(__file__).read_text(), *TEXTS]
-    tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=900, special_tokens=special, show_progress=False,
-                                                              initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
-    tokenizer.add_tokens([AddedToken("<|custom|>", normalized=False), AddedToken("<strip>", rstrip=True, lstrip=True, normalized=False),
-                          AddedToken("<lone>", single_word=True, normalized=False), AddedToken("norm\u00e9", normalized=True)])
-    if name == "llama3":
-        start = tokenizer.token_to_id("<|endoftext|>")
-        tokenizer.post_processor = processors.Sequence([
-            processors.ByteLevel(trim_offsets=False),
-            processors.TemplateProcessing(single="<|endoftext|> $A", pair=None, special_tokens=[("<|endoftext|>", start)])])
-    else:
-        tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    return tokenizer
+def write_json(path, value):
+    path.write_text(json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n")
 
 
-def write(tokenizer, path):
+def write(tokenizer, directory, corpus, with_special=None):
     rows = []
     for text in TEXTS:
         ids = tokenizer.encode(text, add_special_tokens=False).ids
-        rows.append({"text": text, "ids": ids, "special_ids": tokenizer.encode(text).ids, "decoded": tokenizer.decode(ids, skip_special_tokens=False),
-                     "plain": tokenizer.decode(ids)})
-    path.write_text(json.dumps(rows, ensure_ascii=True, indent=0) + "\n")
+        rows.append(row(text, ids, tokenizer.decode(ids, skip_special_tokens=False), tokenizer.decode(ids)))
+    empty = (with_special or tokenizer).encode("", add_special_tokens=True)
+    write_json(directory / "golden.json", {"special_ids": empty if isinstance(empty, list) else empty.ids, "rows": rows})
+    if corpus:
+        write_json(directory / "corpus.json", tokenizer.encode(corpus, add_special_tokens=False).ids)
+
+
+def write_kind(name, out, corpus, trained):
+    directory = out / name
+    directory.mkdir(parents=True, exist_ok=True)
+    if trained:
+        trained.save(str(directory / "tokenizer.json"), pretty=False)
+    config = {"tokenizer_class": "TokenizersBackend", **(BOS_AND_EOS if name == "mistral" else {})}
+    write_json(directory / "tokenizer_config.json", config)
+    write_json(directory / "config.json", {"model_type": "llama"})
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    write(tokenizer, directory, corpus, AutoTokenizer.from_pretrained(directory))
+    pre = BYTE_KINDS[name][3] if name in BYTE_KINDS else None
+    if pre:
+        write_gguf(directory, pre)
+
+
+def write_sentencepiece(name, out, corpus):
+    directory = out / name
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(directory / "tokenizer.model"))
+    write_json(directory / "config.json", {"model_type": "llama"})
+    rows = []
+    for text in TEXTS:
+        ids, plain = encode_sentencepiece(processor, text)
+        rows.append([ids, processor.decode(plain)])
+    write_json(directory / "golden.json", {"special_ids": [processor.bos_id()], "rows": rows})
+    if corpus:
+        write_json(directory / "corpus.json", processor.encode(corpus))
+    if name == "sp-bpe":
+        write_sentencepiece_gguf(directory, processor)
+
+
+def read_corpus(path):
+    return path.read_bytes()[:200_000].decode(errors="ignore") if path.is_file() else None
 
 
 CHATML = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
@@ -99,20 +127,25 @@ def write_chats(smollm2, path):
 
 def main():
     smollm2, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    here = pathlib.Path(__file__).parent / "tokenizers"
-    for name in ("llama3", "qwen2", "gpt2"):
-        (out / name).mkdir(parents=True, exist_ok=True)
+    training = [pathlib.Path(__file__).read_text(), *TEXTS]
+    corpus = read_corpus(pathlib.Path(sys.argv[sys.argv.index("--corpus") + 1])) if "--corpus" in sys.argv else None
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "texts.json", TEXTS)
+    if corpus:
+        (out / "corpus.txt").write_text(corpus)
+    for name in KINDS + ["sp-bpe", "sp-unigram"]:
+        if "--train" not in sys.argv and out != HERE:
+            shutil.copytree(HERE / name, out / name, dirs_exist_ok=True)
+    for name in KINDS:
+        train = train_bytes if name in BYTE_KINDS else train_characters
+        write_kind(name, out, corpus, train(name, training) if "--train" in sys.argv else None)
+    for name in ("sp-bpe", "sp-unigram"):
         if "--train" in sys.argv:
-            train(name).save(str(out / name / "tokenizer.json"))
-        else:
-            (out / name / "tokenizer.json").write_bytes((here / name / "tokenizer.json").read_bytes())
-        tokenizer = Tokenizer.from_file(str(out / name / "tokenizer.json"))
-        (out / name / "tokenizer_config.json").write_text("{}\n")
-        (out / name / "config.json").write_text(json.dumps({"model_type": "llama"}) + "\n")
-        write(tokenizer, out / name / "golden.json")
+            train_sentencepiece(name, training, out / name)
+        write_sentencepiece(name, out, corpus)
     write_chats(smollm2, out / "chat.json")
     (out / "smollm2").mkdir(exist_ok=True)
-    write(Tokenizer.from_file(str(smollm2 / "tokenizer.json")), out / "smollm2" / "golden.json")
+    write(Tokenizer.from_file(str(smollm2 / "tokenizer.json")), out / "smollm2", corpus)
 
 
 main()
