@@ -39,7 +39,7 @@ class Tokenizer {
   std::string decode(const TokenIds& ids, bool skip_special = false) const;
 };
 
-/// From tokenizer.json (+ tokenizer_config.json) of a directory or from GGUF metadata.
+/// From tokenizer.json or tokenizer.model (SentencePiece) of a directory or from GGUF metadata.
 /// Unsupported components are refused by name. Throws Error.
 std::unique_ptr<Tokenizer> load_tokenizer(const ModelFiles& files);
 

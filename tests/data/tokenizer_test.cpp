@@ -68,6 +68,7 @@ void check_golden(const Tokenizer& tokenizer, const std::string& kind) {
   CHECK(tokenizer.encode("", true) == golden["special_ids"].get<TokenIds>());
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string text = texts[i];
+    if (rows[i].is_null()) continue;
     INFO(kind << " " << texts[i].dump());
     const TokenIds ids = rows[i][0].get<TokenIds>();
     const auto expected = [&](size_t column) {
@@ -101,6 +102,11 @@ TEST_CASE("GGUF gives the ids and text of the tokenizer it was made from", "[gol
   kinds.push_back("sp-bpe");
   for (const std::string& kind : kinds)
     check_golden(*load_tokenizer(in_gguf(golden_dir() + "/" + kind + "/tokenizer.gguf")), kind);
+}
+
+TEST_CASE("tokenizer.model gives sentencepiece's ids and text", "[golden]") {
+  for (const std::string kind : {"sp-bpe", "sp-unigram"})
+    check_golden(*load_tokenizer(in_dir(golden_dir() + "/" + kind)), kind);
 }
 
 TEST_CASE("SmolLM2's tokenizer in GGUF gives Hugging Face's ids and text", "[golden]") {
