@@ -66,7 +66,8 @@ class SentencePieceTokenizer final : public Tokenizer {
         continue;
       }
       const Processor& processor = at == 0 || later_has_prefix_ ? first_ : later_;
-      for (const auto& piece : processor.EncodeAsImmutableProto(span.text).pieces()) {
+      const auto encoded = processor.EncodeAsImmutableProto(span.text);  // owns the pieces
+      for (const auto& piece : encoded.pieces()) {
         ids.push_back(int32_t(piece.id()));
         starts.push_back(at + piece.begin());
       }

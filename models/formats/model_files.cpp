@@ -108,9 +108,8 @@ std::vector<std::string> model_file_paths(const ModelFiles& files) {
   std::vector<std::string> paths;
   for (const ReadFile& file : index_weights(files).files) paths.push_back(file.path());
   if (files.dir.empty()) return paths;
-  for (const char* name :
-       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model",
-        "tokenizer_config.json"})
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json",
+                           "tokenizer.model", "tokenizer_config.json"})
     if (const fs::path path = fs::path(files.dir) / name; fs::exists(path))
       paths.push_back(path.string());
   return paths;

@@ -3,10 +3,10 @@
 usage: make_tokenizer_golden.py SMOLLM2_DIR OUT_DIR [--train] [--corpus TEXT]     SMOLLM2_DIR: see tests/e2e/make_smollm2_dir.py
 OUT_DIR/texts.json: the corpus. OUT_DIR/NAME/golden.json for each kind of tokenizer_kinds.py, beside its tokenizer.json (or
 tokenizer.model) and tokenizer.gguf, and for smollm2: special_ids (what an empty text gives with special tokens) and rows of [ids,
-decoded text, without special tokens], null where that is the text; sentencepiece's rows have the last alone.
+decoded text, without special tokens], null where that is the text; sentencepiece's rows have the last alone, or are null.
 OUT_DIR/chat.json: conversations as Jinja renders them with the model's own template and with plain chatml.
 Without --train it takes the tokenizers of tests/golden/tokenizers, so that what it writes must equal what is committed there.
---corpus adds the first 200 kB of a text: OUT_DIR/corpus.txt and each kind's ids, NAME/corpus.json.
+--corpus adds the first 200 kB of a text: OUT_DIR/corpus.json, and each kind's ids, NAME/corpus.json.
 """
 import json
 import pathlib
@@ -67,7 +67,7 @@ def write(tokenizer, directory, corpus, with_special=None):
     empty = (with_special or tokenizer).encode("", add_special_tokens=True)
     write_json(directory / "golden.json", {"special_ids": empty if isinstance(empty, list) else empty.ids, "rows": rows})
     if corpus:
-        write_json(directory / "corpus.json", tokenizer.encode(corpus, add_special_tokens=False).ids)
+        write_json(directory / "corpus.json", [tokenizer.encode(part, add_special_tokens=False).ids for part in corpus])
 
 
 def write_kind(name, out, corpus, trained):
@@ -92,17 +92,19 @@ def write_sentencepiece(name, out, corpus):
     rows = []
     for text in TEXTS:
         ids, plain = encode_sentencepiece(processor, text)
-        # Ways to cut one repeated letter have equal scores: versions of the library differ.
+        # The ways to cut one repeated letter have equal scores, so that rounding picks one: versions differ.
         rows.append([ids, processor.decode(plain)] if len(set(text)) > 1 or len(text) < 100 else None)
     write_json(directory / "golden.json", {"special_ids": [processor.bos_id()], "rows": rows})
     if corpus:
-        write_json(directory / "corpus.json", processor.encode(corpus))
+        write_json(directory / "corpus.json", processor.encode(corpus[:-1] if name == "sp-unigram" else corpus))
     if name == "sp-bpe":
         write_sentencepiece_gguf(directory, processor)
 
 
 def read_corpus(path):
-    return path.read_bytes()[:200_000].decode(errors="ignore") if path.is_file() else None
+    """Its lines, then the whole, over which rounding decides between what scores alike: not for unigram."""
+    text = path.read_bytes()[:200_000].decode(errors="ignore")
+    return [*text.splitlines(keepends=True), text]
 
 
 CHATML = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
@@ -133,7 +135,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "texts.json", TEXTS)
     if corpus:
-        (out / "corpus.txt").write_text(corpus)
+        write_json(out / "corpus.json", corpus)
     for name in KINDS + ["sp-bpe", "sp-unigram"]:
         if "--train" not in sys.argv and out.resolve() != HERE.resolve():
             shutil.copytree(HERE / name, out / name, dirs_exist_ok=True)
