@@ -71,8 +71,7 @@ void run_logits(const CommonFlags& common, const std::string& input_ids,
   c10::AutoGradMode no_grad(false);
   const AttentionContext context = model.context(lengths, {.branch = parse_branch(common.branch)});
   const auto options = at::TensorOptions().dtype(at::kLong).device(model.device());
-  const at::Tensor logits =
-      model.head().forward(model.hidden(at::tensor(ids, options), context), {});
+  const at::Tensor logits = model.logits(model.hidden(at::tensor(ids, options), context));
   write_tensors(output, {{"logits", logits.view({int64_t(rows.size()), lengths[0], -1})}});
 }
 

@@ -35,10 +35,10 @@ void export_peft(const fs::path& adapter, const fs::path& to) {
 
 // Modules with a memory, by their names in the base model.
 std::vector<std::string> attention_names(const ModelFiles& base, const LizaConfig& liza) {
-  const auto model = make_causal_lm(read_model_config(base));
-  inject_liza(*model, liza);
+  CausalLM model(read_model_config(base));
+  inject_liza(model, liza);
   std::vector<std::string> names;
-  for (const Attention* attention : model->attentions())
+  for (const Attention* attention : model.attentions())
     if (attention->liza) names.push_back(attention->name);
   return names;
 }

@@ -34,7 +34,7 @@ struct GgufHeader {
   const std::vector<int64_t>& get_ints(const std::string& key) const;
 };
 
-/// The tensor that holds RoPE scaling factors; read_model_config takes it.
+/// The tensor that holds RoPE scaling factors; part of the configuration.
 inline constexpr const char* kGgufRopeFactors = "rope_freqs.weight";
 
 /// Parses and validates a GGUF header; every count is bounded by the bytes left in the file.

@@ -60,13 +60,18 @@ TEST_CASE("a model in the Hugging Face cache is found through its links, and no 
 
 TEST_CASE("configurations that make no sense are refused by key") {
   CHECK(config_refusal("").empty());
-  CHECK_THAT(config_refusal(R"(, "hidden_act": "gelu")"), Contains("'gelu' is not supported"));
+  CHECK_THAT(config_refusal(R"(, "hidden_act": "xielu")"),
+             Contains("'xielu' is not supported; known: silu"));
   CHECK_THAT(config_refusal(R"(, "num_key_value_heads": 0)"), Contains("num_key_value_heads"));
   CHECK_THAT(config_refusal(R"(, "num_key_value_heads": 3)"), Contains("num_key_value_heads"));
   CHECK_THAT(config_refusal(R"(, "head_dim": 3)"), Contains("head_dim must be even"));
   CHECK_THAT(config_refusal(R"(, "head_dim": 1e30)"), Contains("head_dim"));
+  CHECK_THAT(config_refusal(R"(, "rope_scaling": {"type": "mrope", "factor": 2})"),
+             Contains("'mrope' is not supported; known: default, linear, dynamic, yarn"));
   CHECK_THAT(config_refusal(R"(, "rope_scaling": {"type": "yarn", "factor": 2})"),
-             Contains("'yarn' is not supported"));
+             Contains("original_max_position_embeddings"));
+  CHECK_THAT(config_refusal(R"(, "quantization_config": {"quant_method": "gptq"})"),
+             Contains("'gptq' is not supported"));
   CHECK_THAT(config_refusal(R"(, "rope_scaling": {"rope_type": "llama3", "factor": 8})"),
              Contains("original_max_position_embeddings"));
   CHECK_THAT(config_refusal(R"(, "eos_token_id": 8)"), Contains("outside the vocabulary"));

@@ -1,0 +1,28 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <c10/core/GradMode.h>
+
+#include <filesystem>
+
+#include "models/formats/model_files.h"
+#include "tests/catch.h"
+#include "tests/models/tiny_model.h"
+
+using namespace tptt;
+namespace fs = std::filesystem;
+
+TEST_CASE("models that llama.cpp's converter wrote give the logits of what it read", "[golden]") {
+  const c10::AutoGradMode no_grad(false);
+  for (const auto& entry : fs::directory_iterator(golden_dir() + "/gguf")) {
+    if (entry.path().extension() != ".gguf" || entry.path().stem() == "blocks") continue;
+    INFO(entry.path());
+    std::string dir = entry.path().stem().string();  // FAMILY-NAME
+    dir[dir.find('-')] = '/';
+    dir = golden_dir() + "/" + dir;
+    const Golden golden = read_golden_file(dir);
+    const at::Tensor expected = read_golden(dir + "/golden.safetensors", "logits").flatten(0, 1);
+    const at::Tensor ours = logits(*load_dir(entry.path()), golden.ids, golden.lengths);
+    CHECK((ours - expected).abs().max().item<double>() <=
+          1e-4 * expected.abs().max().item<double>());
+  }
+}
