@@ -362,6 +362,44 @@ TEST_CASE("a model's own template is recognised by its markers") {
   }
 }
 
+TEST_CASE("a mark of another template forbids recognition") {
+  const std::string im = "<|im_start|> <|im_end|> ", inst = "bos_token eos_token [INST],[/INST] ";
+  const std::string turn = "bos_token <start_of_turn> <end_of_turn> | trim first_user_prefix ";
+  const std::string tags = "<|system|> <|user|> <|assistant|> message['content'] + eos_token ";
+  const std::string phi = tags + "<|end|> message['role'] == 'system' ";
+  const std::string smol = "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
+  const std::string qwen = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+  struct Case {
+    std::string own;
+    std::vector<const char*> marks;
+  };
+  const auto [own, marks] = GENERATE_COPY(values<Case>({
+      {im + "message['role'] message['content'] ",
+       {"You are", "!= 'system'", "tool", "<think>", "<|im_sep|>", "bos_token"}},
+      {im + smol, {"Reasoning Mode", "tool"}},
+      {im + "You are a helpful assistant.<|im_end|>", {"Alibaba", "tool", "<think>"}},
+      {im + qwen, {"<think>"}},
+      {im + "last_query_index enable_thinking is false ", {"<function=", "bos_token"}},
+      {inst + "<<SYS>> bos_token + '[INST] ' content.strip() ", {"true == "}},
+      {"bos_token <|start_header_id|> | trim + '<|eot_id|>' ", {"Date", "tool"}},
+      {inst + "'[INST] ' + message['content'] + ' [/INST]' ",
+       {"<<SYS>>", "system_message", "eos_token + ' '"}},
+      {inst + "' [INST] ' + system_message ' [/INST]' ", {"<<SYS>>", "tool"}},
+      {inst + "\"[INST]\" + system_message [AVAILABLE_TOOLS] ", {"[SYSTEM_PROMPT]"}},
+      {turn, {"tool"}},
+      {phi + "%} message['role'] == 'system' %} message['role'] == 'user' ", {"tool", "bos_token"}},
+      {phi + "and message['content'] %} ", {"tool", "bos_token"}},
+      {tags + "if not loop.last ", {"tool"}},
+      {tags + "if not loop.last bos_token ", {"tool"}},
+      {tags, {"<|end|>", "bos_token", "tool"}},
+      {"<|start_of_role|> <|end_of_role|> <|end_of_text|> ", {"system_message"}},
+  }));
+  INFO(own);
+  CHECK_THAT(resolved("auto", TemplateOnly(own)), !Contains("not recognised"));
+  for (const char* mark : marks)
+    CHECK_THAT(resolved("auto", TemplateOnly(own + mark)), Contains("not recognised"));
+}
+
 TEST_CASE("the families' own texts are recognised, others are not", "[golden]") {
   const char* dir = std::getenv("TPTT_TEMPLATE_DIR");
   if (!dir) return;  // their texts are not in this repository

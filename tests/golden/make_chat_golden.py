@@ -50,8 +50,6 @@ OWN = {
     "olmo2": roles(**TULU, start="{{ bos_token }}"),
     "zephyr": roles("{{ '<|system|>\n' + m.content + eos_token + '\n' }}", "{{ '<|user|>\n' + m.content + eos_token + '\n' }}",
                     "{% set message = m %}{{ '<|assistant|>\n' + message['content'] + eos_token + '\n' }}", "{{ '<|assistant|>\n' }}"),
-    "granite3.3": "{% if messages[0].role != 'system' %}{{ raise_exception(strftime_now('%B %d, %Y') + ' is in the default, developed by IBM') }}{% endif %}" + LOOP
-    + r"{{ '<|start_of_role|>' + m.role + '<|end_of_role|>' + m.content + '<|end_of_text|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|start_of_role|>assistant<|end_of_role|>' }}{% endif %}",
     # No model's own: our definitions, by Stanford's prompt texts and as data/README.md says.
     "alpaca": FOLD + r"""{% set input = messages[0].input %}{{ sys if sys is not none else 'Below is an instruction that describes a task' +
     (', paired with an input that provides further context' if input else '') + '. Write a response that appropriately completes the request.' }}{{ '\n\n' }}"""
@@ -87,7 +85,7 @@ FAMILIES = {
     "olmo2": (["own"], "<|endoftext|>", "<|endoftext|>", {}),
     "zephyr": (["own"], "<s>", "</s>", {}),
     "granite": (["string:granite-3.0", "string:granite-3.x"], "<|end_of_text|>", "<|end_of_text|>", {}),
-    "granite3.3": (["own", MODELS + "ibm-granite-granite-3.3-2B-Instruct"], "<|end_of_text|>", "<|end_of_text|>", {}),
+    "granite3.3": ([MODELS + "ibm-granite-granite-3.3-2B-Instruct"], "<|end_of_text|>", "<|end_of_text|>", {}),
     "granite4": ([MODELS + "ibm-granite-granite-4.0"], "<|end_of_text|>", "<|end_of_text|>", {}),
     "granite4.1": ([MODELS + "ibm-granite-granite-4.1"], "<|end_of_text|>", "<|end_of_text|>", {}),
     "alpaca": (["own"], "<s>", "</s>", {}),
