@@ -97,6 +97,9 @@ struct ModelConfig {
   std::string torch_dtype;  // as stored: float32, float16, bfloat16
   int64_t bos_token_id = -1;
   std::vector<int64_t> eos_token_id;  // every id that ends a generation
+
+  /// What ends a text in training: the first of eos_token_id, -1 where there is none.
+  int32_t first_eos() const { return eos_token_id.empty() ? -1 : int32_t(eos_token_id[0]); }
 };
 
 }  // namespace tptt

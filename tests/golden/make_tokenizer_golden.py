@@ -3,15 +3,13 @@
 usage: make_tokenizer_golden.py SMOLLM2_DIR OUT_DIR [--train]     SMOLLM2_DIR: see tests/e2e/make_smollm2_dir.py
 Trains byte-level BPE tokenizers with the pre-tokenisers of Llama 3, Qwen2 and GPT-2 and writes
 OUT_DIR/NAME/{tokenizer.json,tokenizer_config.json,config.json} and OUT_DIR/NAME/golden.json ({text, ids, special_ids, decoded,
-plain} of each text); OUT_DIR/smollm2/golden.json likewise; OUT_DIR/chat.json: conversations as Jinja renders them with the
-model's own template and with plain chatml. Without --train it takes the tokenizer.json files of
+plain} of each text); OUT_DIR/smollm2/golden.json likewise. Without --train it takes the tokenizer.json files of
 tests/golden/tokenizers, so that what it writes must equal what is committed there.
 """
 import json
 import pathlib
 import sys
 
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 LANGUAGES = [
@@ -76,27 +74,6 @@ def write(tokenizer, path):
     path.write_text(json.dumps(rows, ensure_ascii=True, indent=0) + "\n")
 
 
-CHATML = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
-          "{% endfor %}{% if add_generation_prompt %}{{'<|im_start|>assistant\n'}}{% endif %}")
-TURNS = [[("user", "hi"), ("assistant", "hello")], [("system", "Be brief."), ("user", "hi"), ("assistant", "yes")], [("user", "")],
-         [("user", "  odd\n\nblanks \t"), ("assistant", " x \n"), ("user", "again"), ("assistant", "")], [("system", ""), ("user", "a")],
-         [("user", "{{ 7 * 7 }} {% raw %}"), ("assistant", "<|im_end|>")], [("assistant", "first")], [("user", "\U0001F642\r\n")]]
-
-
-def write_chats(smollm2, path):
-    # Transformers' own settings for templates.
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    rows = []
-    for name, text in (("smollm2", (smollm2 / "chat_template.jinja").read_text()), ("chatml", CHATML)):
-        template = environment.from_string(text)
-        for turns in TURNS:
-            messages = [{"role": role, "content": content} for role, content in turns]
-            for prompt in (False, True):
-                rows.append({"template": name, "text": text, "messages": messages, "add_generation_prompt": prompt,
-                             "rendered": template.render(messages=messages, add_generation_prompt=prompt)})
-    path.write_text(json.dumps(rows, indent=0) + "\n")
-
-
 def main():
     smollm2, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     here = pathlib.Path(__file__).parent / "tokenizers"
@@ -110,7 +87,6 @@ def main():
         (out / name / "tokenizer_config.json").write_text("{}\n")
         (out / name / "config.json").write_text(json.dumps({"model_type": "llama"}) + "\n")
         write(tokenizer, out / name / "golden.json")
-    write_chats(smollm2, out / "chat.json")
     (out / "smollm2").mkdir(exist_ok=True)
     write(Tokenizer.from_file(str(smollm2 / "tokenizer.json")), out / "smollm2" / "golden.json")
 
