@@ -30,7 +30,7 @@ def same(ours, fresh):
 
 
 make("make_family_golden.py", tmp)
-make("make_gguf_models.py", tmp, tmp / "gguf")
+make("make_gguf_models.py", tmp, tmp / "gguf_models")
 make("make_tokenizer_golden.py", smollm2, tmp / "tokenizers")
 make("make_chat_golden.py", smollm2, tmp / "chat", "--texts", tmp / "texts")
 wrong = [path for path in sorted(golden.rglob("*/*.*")) if not same(path, tmp / path.relative_to(golden))]

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 TEST_CASE("models that llama.cpp's converter wrote give the logits of what it read", "[golden]") {
   const c10::AutoGradMode no_grad(false);
-  for (const auto& entry : fs::directory_iterator(golden_dir() + "/gguf")) {
+  for (const auto& entry : fs::directory_iterator(golden_dir() + "/gguf_models")) {
     if (entry.path().extension() != ".gguf" || entry.path().stem() == "blocks") continue;
     INFO(entry.path());
     std::string dir = entry.path().stem().string();  // FAMILY-NAME

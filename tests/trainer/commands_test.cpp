@@ -82,7 +82,7 @@ TEST_CASE("broken model files are one line and exit code 1") {
   }
   SECTION("truncated GGUF") {
     const fs::path gguf = dir.path / "cut.gguf";
-    fs::copy_file(TPTT_SOURCE_DIR "/tests/golden/gguf/llama-tied.gguf", gguf);
+    fs::copy_file(TPTT_SOURCE_DIR "/tests/golden/gguf_models/llama-tied.gguf", gguf);
     fs::resize_file(gguf, fs::file_size(gguf) - 40);
     check_one_line(run_tptt("logits " + gguf.string() + " --input-ids i --output o"), 1,
                    "truncated");
