@@ -164,28 +164,6 @@ GgufValue read_value(Cursor& in, const std::string& where) {
   return read_integer(in, type, where);
 }
 
-FileType tensor_type(uint32_t type, const std::string& where) {
-  switch (type) {
-    case 0:
-      return FileType::F32;
-    case 1:
-      return FileType::F16;
-    case 2:
-      return FileType::Q4_0;
-    case 3:
-      return FileType::Q4_1;
-    case 8:
-      return FileType::Q8_0;
-    case 28:
-      return FileType::F64;
-    case 30:
-      return FileType::BF16;
-    default:
-      throw Error(where + ": GGUF tensor type " + std::to_string(type) +
-                  " is not supported; known: F32, F16, BF16, Q8_0, Q4_0, Q4_1");
-  }
-}
-
 TensorInfo read_tensor(Cursor& in, const std::string& path) {
   TensorInfo info;
   info.name = in.string(kMaxName, path + ": tensor name");
@@ -197,7 +175,7 @@ TensorInfo read_tensor(Cursor& in, const std::string& path) {
     if (size > uint64_t(INT64_MAX)) throw Error(where + ": size overflows");
     info.shape.insert(info.shape.begin(), int64_t(size));
   }
-  info.type = tensor_type(in.number<uint32_t>(), where);
+  info.type = ggml_type(in.number<uint32_t>(), where);
   info.offset = in.number<uint64_t>();
   info.nbytes = tensor_nbytes(info.type, info.shape, where);
   return info;

@@ -26,14 +26,17 @@ def same(ours, fresh):
         return (a - b).abs().max() <= 1e-5 * b.abs().max()
     if ours.name in ("golden.json", "chat.json"):
         return json.loads(ours.read_text()) == json.loads(fresh.read_text())
+    if ours.parent.name == "gguf":
+        return ours.read_bytes() == fresh.read_bytes()
     return True  # inputs; what follows from them was compared
 
 
 make("make_llama_golden.py", tmp / "llama")
+make("make_gguf_golden.py", tmp / "gguf")
 make("make_tokenizer_golden.py", smollm2, tmp / "tokenizers")
 wrong = [path for path in sorted(golden.rglob("*/*.*")) if not same(path, tmp / path.relative_to(golden))]
 print(f"golden files that differ from fresh ones: {', '.join(map(str, wrong)) or 'none'}")
 make("make_tokenizer_golden.py", smollm2, tmp / "tokenizers", "--train")
 results = [subprocess.run([f"{build}/tests/{name}", "[golden]"], env={**os.environ, "TPTT_GOLDEN_DIR": str(tmp)}).returncode
-           for name in ("models_tests", "data_tests")]
+           for name in ("formats_tests", "models_tests", "data_tests")]
 sys.exit(bool(wrong) or any(results))
