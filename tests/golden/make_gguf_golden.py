@@ -1,7 +1,8 @@
 """Write GGUF blocks of every type that is read and the float32 values that the gguf package decodes them to.
 
 usage: make_gguf_golden.py OUT_DIR      The same bytes on every run with the same package versions.
-OUT_DIR/blocks.gguf holds a tensor for each type under the type's name, blocks.safetensors the values under the same names.
+OUT_DIR/blocks.gguf holds a tensor for each type under the type's name, blocks.safetensors the values under the same names;
+metadata.gguf has a value of every metadata type.
 """
 import pathlib
 import sys
@@ -49,7 +50,31 @@ def write_blocks(folder):
     save_file({name: numpy.ascontiguousarray(x) for name, x in values.items()}, folder / "blocks.safetensors")
 
 
+def write_metadata(folder):
+    """A file with a value of every type, with an alignment of its own."""
+    writer = gguf.GGUFWriter(folder / "metadata.gguf", "llama")
+    writer.add_custom_alignment(64)
+    for name, value in {"uint8": 255, "int8": -128, "uint16": 65535, "int16": -32768, "uint32": 2**32 - 1, "int32": -2**31,
+                        "uint64": 2**63 - 1, "int64": -2**63, "float32": 1e-5, "float64": 1e-300, "bool": True, "string": "n\u00e4\nme"}.items():
+        getattr(writer, f"add_{name}")(f"test.{name}", value)
+    writer.add_array("test.strings", ["a", "", "\u00e9"])
+    writer.add_array("test.ints", [1, -2])
+    writer.add_array("test.floats", [0.1, -1e30])
+    writer.add_array("test.bools", [True, False])
+    writer.add_key_value("test.u32s", [7, 2**32 - 1], gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.UINT32)
+    rng = numpy.random.default_rng(2)
+    writer.add_tensor("f32", rng.normal(size=(2, 3, 5)).astype(numpy.float32))
+    writer.add_tensor("f16", rng.normal(size=7).astype(numpy.float16))
+    writer.add_tensor("q8_0", gguf.quantize(rng.normal(size=(3, 64)).astype(numpy.float32), Q.Q8_0), raw_dtype=Q.Q8_0)
+    writer.add_tensor("i32", numpy.arange(3, dtype=numpy.int32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 if __name__ == "__main__":
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     write_blocks(out)
+    write_metadata(out)
