@@ -2,7 +2,7 @@
 
 usage: make_gguf_golden.py OUT_DIR      The same bytes on every run with the same package versions.
 OUT_DIR/blocks.gguf holds a tensor for each type under the type's name, blocks.safetensors the values under the same names;
-metadata.gguf has a value of every metadata type.
+metadata.gguf has a value of every metadata type; quantized.safetensors float32 values and their bytes in each written type.
 """
 import pathlib
 import sys
@@ -73,8 +73,29 @@ def write_metadata(folder):
     writer.close()
 
 
+def write_quantized(folder):
+    """float32 values with ties, subnormals and both ends of the ranges, and what the gguf package makes of them."""
+    rng = numpy.random.default_rng(3)
+    x = (rng.normal(size=(24, 32)) * 10.0 ** rng.integers(-9, 5, (24, 1))).astype(numpy.float32)
+    x[1] = 0
+    x[2] = -0.0
+    x[3] = numpy.arange(32) - 15.5  # with 127 as largest: ties of Q8_0
+    x[3, 0] = -127
+    x[4] = numpy.float32(1) + numpy.arange(32) * numpy.float32(2.0 ** -12)  # ties of F16
+    x[5] = numpy.float32(1) + numpy.arange(32) * numpy.float32(2.0 ** -9)  # ties of BF16
+    x[6] = numpy.arange(32) * numpy.float32(2.0 ** -25)  # subnormals of F16, ties
+    x[7] = 65504 + numpy.arange(32)  # to F16's infinity
+    x[8] = numpy.arange(32) * numpy.float32(1e-6) * (-1) ** numpy.arange(32)
+    values = {"F32": x}
+    for kind in (Q.F16, Q.BF16, Q.Q8_0):
+        with numpy.errstate(over="ignore"):
+            values[kind.name] = gguf.quantize(x, kind).view(numpy.uint8)
+    save_file(values, folder / "quantized.safetensors")
+
+
 if __name__ == "__main__":
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     write_blocks(out)
     write_metadata(out)
+    write_quantized(out)
