@@ -2,15 +2,19 @@
 
 usage: make_gguf_golden.py OUT_DIR      The same bytes on every run with the same package versions.
 OUT_DIR/blocks.gguf holds a tensor for each type under the type's name, blocks.safetensors the values under the same names;
-metadata.gguf has a value of every metadata type; quantized.safetensors float32 values and their bytes in each written type.
+metadata.gguf has a value of every metadata type; quantized.safetensors float32 values and their bytes in each written type;
+names.json the GGUF name of every tensor of a small model of each architecture.
 """
+import json
 import pathlib
 import sys
 
 import gguf
 import numpy
+import torch
 from gguf import GGMLQuantizationType as Q
 from safetensors.numpy import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
 PLAIN = [Q.F32, Q.F16, Q.BF16]
 # type: byte offsets of the float16 numbers in its block
@@ -93,9 +97,37 @@ def write_quantized(folder):
     save_file(values, folder / "quantized.safetensors")
 
 
+SMALL = dict(vocab_size=32, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+             pad_token_id=None, bos_token_id=None, eos_token_id=None)
+# architecture in GGUF: (model_type of Transformers, settings over SMALL)
+NAMED = {"llama": ("llama", dict(attention_bias=True, mlp_bias=True)), "qwen2": ("qwen2", {}), "qwen3": ("qwen3", {}), "gemma2": ("gemma2", {}),
+         "gemma3": ("gemma3_text", {}), "phi3": ("phi3", {}), "gpt2": ("gpt2", dict(n_layer=2, n_embd=32, n_head=4)), "olmo": ("olmo", {}),
+         "olmo2": ("olmo2", {}), "olmoe": ("olmoe", dict(num_experts=2, num_experts_per_tok=1)), "granite": ("granite", {}), "smollm3": ("smollm3", {})}
+
+
+def write_names(folder):
+    """The tensors of a model of two layers under their Hugging Face names, and gguf's TensorNameMap for each."""
+    architectures = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}
+    names = {}
+    for name, (model_type, settings) in NAMED.items():
+        config = AutoConfig.for_model(model_type, **SMALL | settings)
+        with torch.device("meta"):
+            keys = list(AutoModelForCausalLM.from_config(config).state_dict())
+        table = gguf.get_tensor_name_map(architectures[name], 2)
+        found = {key: table.get_name(key, try_suffixes=(".weight", ".bias")) for key in keys if ".experts." not in key}
+        if name == "olmoe":  # files hold each expert by itself, the conversion stacks them
+            for layer in range(2):
+                for part in ("gate_proj", "up_proj", "down_proj"):
+                    stacked = table.get_name(f"model.layers.{layer}.mlp.experts.{part}.weight", try_suffixes=(".weight",))
+                    found |= {f"model.layers.{layer}.mlp.experts.{i}.{part}.weight": stacked for i in range(2)}
+        names[name] = {key: value for key, value in found.items() if value}
+    (folder / "names.json").write_text(json.dumps(names, indent=0) + "\n")
+
+
 if __name__ == "__main__":
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     write_blocks(out)
     write_metadata(out)
     write_quantized(out)
+    write_names(out)
