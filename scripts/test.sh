@@ -17,12 +17,12 @@ check() {  # a parity script
   if .venv-peers/bin/python "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 if [ "${1:-}" = --parity ]; then
-  if [ ! -f .venv-peers/ready-2 ]; then
+  if [ ! -f .venv-peers/ready-3 ]; then
     echo "installing the Python peers in .venv-peers"
     [ -x .venv-peers/bin/python ] || python3 -m venv .venv-peers
-    .venv-peers/bin/pip install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 gguf numpy jinja2 einops 2>&1 | grep -v WARNING || true
+    .venv-peers/bin/pip install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 gguf numpy jinja2 einops xllamacpp==2026.10.11549 2>&1 | grep -v WARNING || true
     .venv-peers/bin/pip install -q --no-deps tptt==0.12.1 2>&1 | grep -v WARNING || true  # its other needs are for training
-    touch .venv-peers/ready-2
+    touch .venv-peers/ready-3
   fi
   [ -f .cache/smollm2/config.json ] || .venv-peers/bin/python tests/e2e/make_smollm2_dir.py .cache/smollm2
   check tests/e2e/remake_golden.py build .cache/smollm2
