@@ -34,6 +34,7 @@ at::Tensor read_tensor(const WeightIndex& index, const WeightIndex::Entry& entry
   at::Tensor x = at::empty(info.shape, at::TensorOptions().dtype(at::kFloat));
   to_float32(info.type, bytes.data(), info.numel(), x.mutable_data_ptr<float>());
   if (entry.permuted_heads) x = unpermute(x, entry.permuted_heads);
+  if (entry.change == GgufChange::plus_one) x.sub_(1);
   return x.to(dtype);
 }
 
@@ -53,14 +54,15 @@ at::Tensor read_parameter(const WeightIndex& index, const WeightIndex::Entry& en
   const TensorInfo& info = entry.info;
   const std::string where = index.files[entry.file].path() + ": tensor '" + p.name + "' ";
   std::vector<int64_t> expected = p.shape;
-  if (p.transposed) std::reverse(expected.begin(), expected.end());
+  const bool transposed = p.transposed && entry.change != GgufChange::transposed;
+  if (transposed) std::reverse(expected.begin(), expected.end());
   if (info.shape != expected)
     throw Error(where + "has shape " + shape_text(info.shape) + ", expected " +
                 shape_text(expected));
   if (is_integer(info.type))
     throw Error(where + "has type " + to_string(info.type) + ", expected floating point");
   const at::Tensor x = read_tensor(index, entry, dtype);
-  return p.transposed ? x.t().contiguous() : x;
+  return transposed ? x.t().contiguous() : x;
 }
 
 // A file saved from the model without its head has no "model." before its names.

@@ -20,7 +20,7 @@ if [ "${1:-}" = --parity ]; then
   if [ ! -f .venv-peers/ready-3 ]; then
     echo "installing the Python peers in .venv-peers"
     [ -x .venv-peers/bin/python ] || python3 -m venv .venv-peers
-    .venv-peers/bin/pip install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 gguf numpy jinja2 einops "mlx[cpu]==0.32.4" 2>&1 | grep -v WARNING || true
+    .venv-peers/bin/pip install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 gguf numpy jinja2 einops xllamacpp==2026.10.11549 "mlx[cpu]==0.32.4" 2>&1 | grep -v WARNING || true
     .venv-peers/bin/pip install -q --no-deps tptt==0.12.1 mlx-lm==0.32.2 2>&1 | grep -v WARNING || true  # their other needs are for training
     touch .venv-peers/ready-3
   fi

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/formats/gguf_names.h"
 #include "models/formats/tensor_file.h"
 
 namespace tptt {
@@ -13,10 +14,8 @@ struct WeightIndex {
   struct Entry {
     int file = 0;  // index into files
     TensorInfo info;
-    /// For GGUF llama q/k: the number of heads whose rows are stored interleaved for ggml's RoPE
-    /// and must be un-permuted to the half-split order; 0 when the rows are as Hugging Face has
-    /// them.
-    int64_t permuted_heads = 0;
+    GgufChange change = GgufChange::none;  // what a GGUF file did to the values
+    int64_t permuted_heads = 0;            // of permuted_q and permuted_k
   };
   std::vector<ReadFile> files;
   std::map<std::string, Entry> entries;

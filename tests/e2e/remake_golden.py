@@ -26,11 +26,14 @@ def same(ours, fresh):
         return a.keys() == b.keys() and all((a[k] - b[k]).norm() <= 1e-4 * b[k].norm() for k in b)
     if ours.name == "golden.json" or ours.parent.name == "chat":
         return json.loads(ours.read_text()) == json.loads(fresh.read_text())
+    if ours.parent.name == "gguf":
+        return ours.read_bytes() == fresh.read_bytes()
     return True  # inputs; what follows from them was compared
 
 
 make("make_family_golden.py", tmp)
 make("make_gguf_models.py", tmp, tmp / "gguf_models")
+make("make_gguf_golden.py", tmp / "gguf")
 make("make_tokenizer_golden.py", smollm2, tmp / "tokenizers")
 make("make_chat_golden.py", smollm2, tmp / "chat", "--texts", tmp / "texts")
 wrong = [path for path in sorted(golden.rglob("*/*.*")) if not same(path, tmp / path.relative_to(golden))]
@@ -38,5 +41,5 @@ print(f"golden files that differ from fresh ones: {', '.join(map(str, wrong)) or
 make("make_tokenizer_golden.py", smollm2, tmp / "tokenizers", "--train")
 environment = {**os.environ, "TPTT_GOLDEN_DIR": str(tmp), "TPTT_TEMPLATE_DIR": str(tmp / "texts")}
 results = [subprocess.run([f"{build}/tests/{name}", "[golden]"], env=environment).returncode
-           for name in ("models_tests", "trainer_tests", "data_tests")]
+           for name in ("formats_tests", "models_tests", "trainer_tests", "data_tests")]
 sys.exit(bool(wrong) or any(results))

@@ -62,7 +62,7 @@ FAMILIES = {
     "gemma3_text": (GEMMA, {
         "two_ropes": dict(tie_word_embeddings=True, layer_types=["sliding_attention", "sliding_attention", "full_attention"],
                           rope_parameters={"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}),
-        "capped": dict(final_logit_softcapping=3.0, attn_logit_softcapping=2.0, sliding_window_pattern=2), "mqa": dict(num_key_value_heads=1, sliding_window=64)}),
+        "capped": dict(final_logit_softcapping=3.0, attn_logit_softcapping=2.0, sliding_window_pattern=2), "mqa": dict(num_key_value_heads=1, query_pre_attn_scalar=10)}),
     "gpt2": (GPT2, {
         "plain": {}, "inverse_layer_f16": dict(scale_attn_by_inverse_layer_idx=True, n_inner=40, dtype=torch.float16),
         "untied_unscaled": dict(tie_word_embeddings=False, scale_attn_weights=False, activation_function="gelu", n_head=3)}),

@@ -30,8 +30,8 @@ MODELS = ["llama/tied", "llama/gqa_bias_bf16_sharded", "llama/llama3_rope", "mis
 
 
 def convert(golden, out):
-    folder = pathlib.Path(tempfile.mkdtemp())
-    shutil.copytree(golden, folder, dirs_exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp()) / golden.name  # its name is written into the file
+    shutil.copytree(golden, folder)
     hparams = ModelBase.load_hparams(folder, False)
     hparams.setdefault("n_ctx", hparams.get("n_positions"))
     # Gemma's converter counts the words there are.

@@ -26,3 +26,14 @@ TEST_CASE("models that llama.cpp's converter wrote give the logits of what it re
           1e-4 * expected.abs().max().item<double>());
   }
 }
+
+TEST_CASE("a model in ggml's blocks gives the logits of its dequantised weights", "[golden]") {
+  const c10::AutoGradMode no_grad(false);
+  const std::string path = golden_dir() + "/gguf_models/blocks";
+  const at::Tensor ids = read_golden(path + ".safetensors", "input_ids").to(at::kLong);
+  const at::Tensor expected = read_golden(path + ".safetensors", "logits").flatten(0, 1);
+  const std::vector<int64_t> lengths(size_t(ids.size(0)), ids.size(1));
+  const at::Tensor ours = logits(*load_dir(path + ".gguf"), ids.flatten(), lengths);
+  CHECK((ours - expected).abs().max().item<double>() <=
+        1e-4 * expected.abs().max().item<double>());
+}
