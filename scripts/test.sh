@@ -29,6 +29,8 @@ if [ "${1:-}" = --parity ]; then
   check tests/e2e/parity_logits.py build/tptt .cache/smollm2
   check tests/e2e/parity_peft.py build/tptt .cache/smollm2
   check tests/e2e/parity_tptt.py build/tptt .cache/smollm2
+  check tests/e2e/parity_export.py build/tptt .cache/smollm2
+  check tests/e2e/parity_gguf_lora.py build/tptt .cache/smollm2
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$status" -eq 0 ]

@@ -143,7 +143,8 @@ int main(int argc, char** argv) {
   command->add_flag("--json", eval.json, "print one JSON object");
   command->callback([&] { run_eval(common, eval); });
 
-  std::string input_ids, output, path, format = "peft";
+  std::string input_ids, output, path;
+  ExportFlags exported;
   command = app.add_subcommand("logits", "logits of given token ids, for parity checks");
   add_common(*command, common);
   add_branch(*command, common);
@@ -166,10 +167,14 @@ int main(int argc, char** argv) {
   command->callback([&] { run_inspect(path); });
 
   command = app.add_subcommand("export", "write an adapter for other tools");
-  command->add_option("from", path, "run or adapter directory")->required();
-  command->add_option("--format", format, "peft or tptt")->capture_default_str();
-  command->add_option("--output", output, "new directory")->required();
-  command->callback([&] { run_export(path, format, output); });
+  command->add_option("from", exported.from, "run or adapter directory")->required();
+  command->add_option("--format", exported.format, export_formats())->capture_default_str();
+  command->add_option("--output", exported.output, "new directory, or new file (GGUF)")->required();
+  command->add_option("--model", exported.model, "the base model, where it lies elsewhere now");
+  command->add_option("--outtype", exported.outtype,
+                      "f16 or q8_0, for a merged GGUF file (default f16)");
+  command->add_flag("--drop-liza", exported.drop_liza, "leave out the memory (merged, gguf-lora)");
+  command->callback([&] { run_export(exported); });
 
   try {
     app.parse(argc, argv);

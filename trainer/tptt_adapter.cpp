@@ -101,7 +101,7 @@ bool removed(std::string& text, const std::string& part) {
 
 // What the package can load the base from.
 std::string base_name(const ModelFiles& base) {
-  if (!base.repository.empty()) return base.repository;
+  if (const std::string name = source_repository(base); !name.empty()) return name;
   if (base.gguf.empty()) return fs::canonical(base.dir).string();
   log_warning(base.gguf +
               ": the package reads no GGUF; set base_model_name in the exported config.json to the "

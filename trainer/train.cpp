@@ -254,7 +254,10 @@ class Run {
   }
 
   AdapterConfig adapter_config() const {
-    return {config_.lora, config_.liza, config_.model.name_or_path};
+    const std::string repository = source_repository(files_);
+    const bool named = !files_.gguf.empty() && !repository.empty();
+    return {config_.lora, config_.liza, named ? repository : config_.model.name_or_path,
+            files_.gguf};
   }
 
   void save() {

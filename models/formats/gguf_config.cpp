@@ -130,12 +130,11 @@ struct Architecture {
   void (*add)(const GgufHeader& header, const std::string& prefix, Json& json);
 };
 constexpr Architecture kArchitectures[] = {
-    {"gemma2", "gemma2", gemma2}, {"gemma3", "gemma3_text", gemma3},
-    {"gpt2", "gpt2", gpt2},       {"granite", "granite", granite},
-    {"llama", "llama", plain},    {"olmo", "olmo", olmo},
-    {"olmo2", "olmo2", plain},    {"olmoe", "olmoe", olmoe},
-    {"phi3", "phi3", phi3},       {"qwen2", "qwen2", plain},
-    {"qwen3", "qwen3", plain},    {"smollm3", "smollm3", plain}};
+    {"gemma2", "gemma2", gemma2},    {"gemma3", "gemma3_text", gemma3}, {"gpt2", "gpt2", gpt2},
+    {"granite", "granite", granite}, {"llama", "llama", plain},         {"llama", "mistral", plain},
+    {"olmo", "olmo", olmo},          {"olmo2", "olmo2", plain},         {"olmoe", "olmoe", olmoe},
+    {"phi3", "phi3", phi3},          {"qwen2", "qwen2", plain},         {"qwen3", "qwen3", plain},
+    {"smollm3", "smollm3", plain}};
 
 const Architecture& find_architecture(const std::string& name, const std::string& path) {
   std::string known;
@@ -181,6 +180,14 @@ Json gguf_config_json(const std::string& path) {
   }
   architecture.add(header, prefix, json);
   return json;
+}
+
+std::string gguf_architecture(const ModelFiles& files, const std::string& model_type) {
+  if (!files.gguf.empty())
+    return read_gguf_header(ReadFile(files.gguf)).get_string("general.architecture");
+  for (const Architecture& architecture : kArchitectures)
+    if (model_type == architecture.model_type) return architecture.name;
+  throw Error(files.name + ": model_type '" + model_type + "' has no GGUF architecture here");
 }
 
 }  // namespace tptt

@@ -22,6 +22,10 @@ struct ModelFiles {
 /// (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub). Throws UsageError that says what to do.
 ModelFiles find_model(const std::string& name);
 
+/// The repository on the Hub that the model is from: `files.repository`, or what a GGUF file says of
+/// its source; empty when nothing tells.
+std::string source_repository(const ModelFiles& files);
+
 /// config.json, or what the metadata of a GGUF file say in its words.
 Json read_config_json(const ModelFiles& files);
 

@@ -2,7 +2,6 @@
 
 usage: parity_gguf_lora.py TPTT_BINARY MODEL_DIR      MODEL_DIR: see make_smollm2_dir.py
 """
-import os
 import pathlib
 import subprocess
 import sys
@@ -12,30 +11,14 @@ import gguf
 import numpy
 import torch
 import xllamacpp
+from gguf_base import write_float_base
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 binary, directory = sys.argv[1:3]
 RANK, ALPHA, TOP = 4, 8, 20
 PROMPTS = [[1, 4093, 198, 1780, 314, 260, 3575, 282], [504, 2365, 6354, 16438, 27003, 690, 260], list(range(100, 160))]
-cache = os.environ.get("TPTT_MODELS_DIR") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "tptt")
 tmp = pathlib.Path(tempfile.mkdtemp())
-
-
-def write_float_base(path):
-    """The base as float32: with quantised weights llama.cpp rounds its activations too."""
-    reader = gguf.GGUFReader(pathlib.Path(cache, "SmolLM2-135M-Instruct.Q4_1.gguf"))
-    writer = gguf.GGUFWriter(path, "llama")
-    for field in reader.fields.values():
-        if field.name.startswith("GGUF.") or field.name in ("general.architecture", "general.file_type"):
-            continue
-        writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=field.types[-1] if len(field.types) > 1 else None)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def llama_cpp(base, adapter=None):

@@ -22,7 +22,7 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
 GPT2 = dict(vocab_size=48, n_embd=24, n_layer=2, n_head=4, n_positions=64, bos_token_id=1, eos_token_id=None)
 GEMMA = dict(COMMON, num_hidden_layers=3, head_dim=10, query_pre_attn_scalar=20, sliding_window=6)
-OPENELM = dict(model_type="openelm", vocab_size=48, model_dim=24, num_transformer_layers=2, head_dim=6, ffn_dim_divisor=8, num_query_heads=[2, 4],
+OPENELM = dict(model_type="openelm", torch_dtype="bfloat16", vocab_size=48, model_dim=24, num_transformer_layers=2, head_dim=6, ffn_dim_divisor=8, num_query_heads=[2, 4],
                num_kv_heads=[1, 2], ffn_multipliers=[1.0, 1.7], share_input_output_layers=True, bos_token_id=1, rms_norm_eps=1e-6)
 
 

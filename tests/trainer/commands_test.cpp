@@ -24,13 +24,6 @@ void check_one_line(const Outcome& outcome, int code, const std::string& fragmen
   CHECK(last.find(fragment) != std::string::npos);
 }
 
-void replace_in(const fs::path& path, const std::string& from, const std::string& to) {
-  std::string text = read_text(path);
-  const size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  write_text(path, text.replace(at, from.size(), to));
-}
-
 }  // namespace
 
 TEST_CASE("a wrong command line or configuration is one line and exit code 2") {
