@@ -35,8 +35,11 @@ struct FamilyDefaults {
 /// and MLP, RoPE, grouped-query attention without biases, gated MLP.
 ModelConfig llama_like(const ConfigReader& json, const FamilyDefaults& defaults = {});
 
-/// What Gemma 2 and 3 have in common: norms before and behind attention and MLP with weights stored
-/// less one, scaled embeddings, an attention scale of their own, gated MLP with GELU.
+/// Norm weights stored less one and embeddings times sqrt(hidden_size), as in every Gemma.
+void set_gemma_scales(ModelConfig& config);
+
+/// What Gemma 2 and 3 have in common besides: norms before and behind attention and MLP, an
+/// attention scale of their own.
 ModelConfig gemma_like(const ConfigReader& json);
 
 /// The value of a soft cap; absent is `fallback`, null is none (0).

@@ -5,6 +5,12 @@
 
 namespace tptt {
 
+void set_gemma_scales(ModelConfig& config) {
+  config.norm.weight_offset = 1;
+  config.norm.multiply_float32 = true;
+  config.embedding_multiplier = std::sqrt(double(config.hidden_size));
+}
+
 ModelConfig gemma_like(const ConfigReader& json) {
   if (json.boolean("use_bidirectional_attention", false))
     throw Error(json.where() +
@@ -14,9 +20,7 @@ ModelConfig gemma_like(const ConfigReader& json) {
                                     .tie_word_embeddings = true,
                                     .activation_key = "hidden_activation",
                                     .activation = "gelu_pytorch_tanh"});
-  c.norm.weight_offset = 1;
-  c.norm.multiply_float32 = true;
-  c.embedding_multiplier = std::sqrt(double(c.hidden_size));
+  set_gemma_scales(c);
   const double scalar = json.number("query_pre_attn_scalar", 256);
   if (!(scalar > 0)) throw Error(json.where() + ": query_pre_attn_scalar must be above 0");
   for (LayerConfig& layer : c.layers) {
