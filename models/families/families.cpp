@@ -1,13 +1,24 @@
 #include "models/families/family.h"
 #include "models/formats/error.h"
 
-// Every family, by the name of its file.
-#define TPTT_FAMILIES(F)                                                                        \
-  F(gemma2)                                                                                     \
-  F(gemma3_text)                                                                                \
-  F(gpt2)                                                                                       \
-  F(granite) F(llama) F(mistral) F(olmo) F(olmo2) F(olmoe) F(openelm) F(phi3) F(qwen2) F(qwen3) \
-      F(smollm3)
+// clang-format off
+// Every family, by the name of its file: a line each.
+#define TPTT_FAMILIES(F) \
+  F(gemma2) \
+  F(gemma3_text) \
+  F(gpt2) \
+  F(granite) \
+  F(llama) \
+  F(mistral) \
+  F(olmo) \
+  F(olmo2) \
+  F(olmoe) \
+  F(openelm) \
+  F(phi3) \
+  F(qwen2) \
+  F(qwen3) \
+  F(smollm3)
+// clang-format on
 
 namespace tptt {
 
