@@ -4,6 +4,7 @@
 // clang-format off
 // Every family, by the name of its file: a line each.
 #define TPTT_FAMILIES(F) \
+  F(gemma) \
   F(gemma2) \
   F(gemma3_text) \
   F(gpt2) \

@@ -9,7 +9,7 @@
 namespace tptt {
 
 /// A model family: Hugging Face's model_type and how its config.json describes the model. One file
-/// here and one word in families.cpp.
+/// here and one line in families.cpp.
 struct Family {
   const char* model_type;
   ModelConfig (*read)(const ConfigReader& json);

@@ -56,6 +56,8 @@ FAMILIES = {
         "plain": dict(num_key_value_heads=4), "gqa_bias": dict(attention_bias=True, rms_norm_eps=1e-3), "tied_mqa": dict(tie_word_embeddings=True, num_key_value_heads=1)}),
     "olmoe": (dict(COMMON, intermediate_size=16, num_experts=4, num_experts_per_tok=2), {
         "plain": dict(num_key_value_heads=4), "clipped_gqa": dict(clip_qkv=0.4, norm_topk_prob=True), "tied_one": dict(tie_word_embeddings=True, num_experts=5, num_experts_per_tok=1)}),
+    "gemma": (dict(COMMON, head_dim=10), {
+        "tied": dict(tie_word_embeddings=True), "mqa_bias": dict(num_key_value_heads=1, attention_bias=True), "legacy_gelu": dict(hidden_act="gelu", head_dim=6, num_key_value_heads=4)}),
     "gemma2": (GEMMA, {
         "capped": dict(tie_word_embeddings=True, attn_logit_softcapping=2.0, final_logit_softcapping=3.0), "no_caps": dict(attn_logit_softcapping=None, final_logit_softcapping=None),
         "bias_capped": dict(attention_bias=True, num_key_value_heads=1, hidden_size=20, sliding_window=9)}),
