@@ -64,6 +64,9 @@ RopeConfig read_rope_object(const ConfigReader& rope, const ConfigReader& json, 
                             double default_theta) {
   RopeConfig r;
   r.rope_type = rope.string("rope_type", rope.string("type", "default"));
+  // Phi 3's names for longrope before it had one.
+  if (r.rope_type == "su" || (r.rope_type == "yarn" && rope.has("long_factor")))
+    r.rope_type = "longrope";
   bool known = false;
   for (const char* type : {"default", "linear", "dynamic", "yarn", "llama3", "longrope"})
     known |= r.rope_type == type;
