@@ -92,6 +92,7 @@ ModelFiles find_model(const std::string& name) {
   }
   if (fs::is_regular_file(name)) {
     if (fs::path(name).extension() == ".gguf") return {name, "", name, ""};
+    if (is_pickle(name)) throw UsageError("model '" + name + "': " + pickle_advice());
     throw UsageError("model '" + name + "': expected a .gguf file or a Hugging Face directory");
   }
   if (is_repository_name(name)) return find_in_hub_cache(name);

@@ -77,17 +77,24 @@ void add_experts(WeightIndex& index, const TensorInfo& info, const std::string& 
 
 }  // namespace
 
+bool is_pickle(const fs::path& path) {
+  const std::string ending = path.extension().string();
+  return ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt";
+}
+
+std::string pickle_advice() {
+  return "pickle files (.bin, .pt) can run code and are not read: load the model in Transformers "
+         "and save_pretrained(DIR)";
+}
+
 WeightIndex index_safetensors_dir(const std::string& dir) {
   const fs::path root(dir);
   if (fs::exists(root / "model.safetensors.index.json"))
     return index_sharded(root / "model.safetensors.index.json");
   if (!fs::exists(root / "model.safetensors")) {
-    const bool pickle =
-        fs::exists(root / "pytorch_model.bin") || fs::exists(root / "pytorch_model.bin.index.json");
-    throw Error(dir + ": model.safetensors is missing" +
-                (pickle ? "; pickle files (.bin) can run code and are not read: load the model in "
-                          "Transformers and save_pretrained(..., safe_serialization=True)"
-                        : ""));
+    bool pickle = false;
+    for (const auto& entry : fs::directory_iterator(root)) pickle |= is_pickle(entry.path());
+    throw Error(dir + ": model.safetensors is missing" + (pickle ? "; " + pickle_advice() : ""));
   }
   WeightIndex index;
   add_safetensors(index, (root / "model.safetensors").string());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +21,10 @@ struct WeightIndex {
   std::vector<ReadFile> files;
   std::map<std::string, Entry> entries;
 };
+
+/// Whether a file's name is that of pickled weights, which are never read; what to do instead.
+bool is_pickle(const std::filesystem::path& path);
+std::string pickle_advice();
 
 /// From a directory with model.safetensors or model.safetensors.index.json (whose file names must
 /// be plain names inside the directory). Throws Error; .bin and .pt files are refused by name.

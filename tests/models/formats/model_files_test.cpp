@@ -37,8 +37,8 @@ TEST_CASE("a model that is not there says how to get it") {
   CHECK_THAT(refusal("someone/some-model"), Contains("hf download someone/some-model"));
   const TempDir dir;
   CHECK_THAT(refusal(dir.path.string()), Contains("config.json is missing"));
-  write_text(dir.path / "model.bin", "x");
-  CHECK_THAT(refusal((dir.path / "model.bin").string()), Contains("expected a .gguf file"));
+  write_text(dir.path / "model.onnx", "x");
+  CHECK_THAT(refusal((dir.path / "model.onnx").string()), Contains("expected a .gguf file"));
 }
 
 TEST_CASE("a model in the Hugging Face cache is found through its links, and no further") {
@@ -104,4 +104,7 @@ TEST_CASE("pickle files are named and not read") {
   const TempDir dir;
   write_text(dir.path / "pytorch_model.bin", "x");
   CHECK_THAT(index_refusal(dir.path), Contains("can run code"));
+  write_text(dir.path / "model.pt", "x");
+  CHECK_THAT(message_of<UsageError>([&] { find_model((dir.path / "model.pt").string()); }),
+             Contains("can run code") && Contains("save_pretrained"));
 }
