@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "models/formats/error.h"
+#include "models/formats/names.h"
 #include "models/formats/safetensors.h"
 #include "models/lora.h"
 #include "trainer/adapter.h"
@@ -88,12 +89,8 @@ void write_dir(const Format& format, const ExportJob& job, const std::string& ou
 }  // namespace
 
 std::string export_formats() {
-  std::string names;
-  for (const Format& format : kFormats) {
-    const bool last = &format == std::end(kFormats) - 1;
-    names += (names.empty() ? "" : last ? " or " : ", ") + std::string(format.name);
-  }
-  return names;
+  return list_names(
+      kFormats, [](const Format& format) { return format.name; }, " or ");
 }
 
 ModelFiles find_base(const ExportJob& job) {

@@ -1,5 +1,6 @@
 #include "models/families/family.h"
 #include "models/formats/error.h"
+#include "models/formats/names.h"
 
 // clang-format off
 // Every family, by the name of its file: a line each.
@@ -42,12 +43,10 @@ std::vector<std::string> family_names() {
 }
 
 const Family& find_family(const std::string& model_type, const std::string& where) {
-  std::string known;
-  for (const Family& family : kFamilies) {
+  for (const Family& family : kFamilies)
     if (model_type == family.model_type) return family;
-    known += (known.empty() ? "" : ", ") + std::string(family.model_type);
-  }
-  throw Error(where + ": model_type '" + model_type + "' is not supported; known types: " + known);
+  throw Error(where + ": model_type '" + model_type + "' is not supported; known types: " +
+              list_names(kFamilies, [](const Family& f) { return f.model_type; }));
 }
 
 }  // namespace tptt

@@ -4,6 +4,8 @@
 
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
+#include "models/formats/gguf_names.h"
+#include "models/formats/names.h"
 
 namespace tptt {
 namespace {
@@ -137,12 +139,10 @@ constexpr Architecture kArchitectures[] = {
     {"smollm3", "smollm3", plain}};
 
 const Architecture& find_architecture(const std::string& name, const std::string& path) {
-  std::string known;
-  for (const Architecture& architecture : kArchitectures) {
+  for (const Architecture& architecture : kArchitectures)
     if (name == architecture.name) return architecture;
-    known += (known.empty() ? "" : ", ") + std::string(architecture.name);
-  }
-  throw Error(path + ": GGUF architecture '" + name + "' is not supported; known: " + known);
+  throw Error(path + ": GGUF architecture '" + name + "' is not supported; known: " +
+              list_names(gguf_architectures(), [](const std::string& name) { return name; }));
 }
 
 }  // namespace

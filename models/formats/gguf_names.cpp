@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "models/formats/error.h"
+#include "models/formats/names.h"
 
 namespace tptt {
 namespace {
@@ -86,9 +87,8 @@ const std::vector<Architecture>& table() {
 const Architecture& find(const std::string& name) {
   for (const Architecture& a : table())
     if (a.name == name) return a;
-  std::string known;
-  for (const Architecture& a : table()) known += (known.empty() ? "" : ", ") + std::string(a.name);
-  throw Error("GGUF architecture '" + name + "' has no table of tensor names; known: " + known);
+  throw Error("GGUF architecture '" + name + "' has no table of tensor names; known: " +
+              list_names(table(), [](const Architecture& a) { return a.name; }));
 }
 
 // The numbers in the places of "*", or nothing.

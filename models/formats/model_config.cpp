@@ -6,6 +6,7 @@
 #include "models/formats/error.h"
 #include "models/formats/gguf_config.h"
 #include "models/formats/model_files.h"
+#include "models/formats/names.h"
 
 namespace tptt {
 namespace {
@@ -44,11 +45,9 @@ void check_attention(const AttentionConfig& a, const std::string& where) {
 void check_mlp(const MlpConfig& m, const std::string& where) {
   check_size(where, "intermediate_size", m.intermediate_size, kMaxSize);
   if (std::find(std::begin(kActivations), std::end(kActivations), m.hidden_act) ==
-      std::end(kActivations)) {
-    std::string known;
-    for (const char* name : kActivations) known += (known.empty() ? "" : ", ") + std::string(name);
-    throw Error(where + ": hidden_act '" + m.hidden_act + "' is not supported; known: " + known);
-  }
+      std::end(kActivations))
+    throw Error(where + ": hidden_act '" + m.hidden_act + "' is not supported; known: " +
+                list_names(kActivations, [](const char* name) { return name; }));
   if (m.num_experts == 0) return;
   check_size(where, "num_experts", m.num_experts, 4096);
   check_size(where, "num_experts_per_tok", m.num_experts_per_tok, m.num_experts);

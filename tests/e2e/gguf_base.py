@@ -1,8 +1,9 @@
-"""The default model's GGUF file as float32, for comparisons with llama.cpp."""
+"""The default model's GGUF file as float32, and llama.cpp to compare with: float32 cache, no flash attention."""
 import os
 import pathlib
 
 import gguf
+import xllamacpp
 
 CACHE = os.environ.get("TPTT_MODELS_DIR") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "tptt")
 
@@ -21,3 +22,15 @@ def write_float_base(path):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def llama_cpp_server(base, adapter=None):
+    params = xllamacpp.CommonParams()
+    params.model.path = str(base)
+    params.n_ctx, params.n_parallel, params.n_gpu_layers, params.warmup, params.verbosity = 256, 1, 0, False, -1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    if adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    return xllamacpp.Server(params)

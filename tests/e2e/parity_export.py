@@ -12,8 +12,7 @@ import tempfile
 import gguf
 import numpy
 import torch
-import xllamacpp
-from gguf_base import CACHE, write_float_base
+from gguf_base import CACHE, llama_cpp_server, write_float_base
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -54,15 +53,7 @@ def make_adapter(folder, base):
 
 
 def llama_cpp_texts(base, adapter=None, count=24):
-    params = xllamacpp.CommonParams()
-    params.model.path = str(base)
-    params.n_ctx, params.n_parallel, params.n_gpu_layers, params.warmup, params.verbosity = 256, 1, 0, False, -1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
-    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    if adapter:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
-    server = xllamacpp.Server(params)
+    server = llama_cpp_server(base, adapter)
     return [server.handle_completions({"prompt": p, "n_predict": count, "max_tokens": count, "temperature": 0.0, "top_k": 1})["choices"][0]["text"] for p in PROMPTS]
 
 

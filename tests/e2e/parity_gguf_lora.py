@@ -10,8 +10,7 @@ import tempfile
 import gguf
 import numpy
 import torch
-import xllamacpp
-from gguf_base import write_float_base
+from gguf_base import llama_cpp_server, write_float_base
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
@@ -23,15 +22,7 @@ tmp = pathlib.Path(tempfile.mkdtemp())
 
 def llama_cpp(base, adapter=None):
     """{token: log-probability} of the likeliest next tokens of each prompt."""
-    params = xllamacpp.CommonParams()
-    params.model.path = str(base)
-    params.n_ctx, params.n_parallel, params.n_gpu_layers, params.warmup, params.verbosity = 256, 1, 0, False, -1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
-    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    if adapter:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
-    server = xllamacpp.Server(params)
+    server = llama_cpp_server(base, adapter)
     found = []
     for prompt in PROMPTS:
         answer = server.handle_completions({"prompt": prompt, "max_tokens": 1, "n_predict": 1, "temperature": 0.0, "logprobs": TOP, "n_probs": TOP})
