@@ -10,6 +10,7 @@ namespace tptt {
 struct Message {
   std::string role;  // system, user, assistant
   std::string content;
+  std::string input = {};  // what an instruction is about (alpaca); most templates append it
 };
 
 /// A piece of a rendered conversation; `train` marks what the assistant writes, its end token
@@ -23,13 +24,15 @@ struct TextPiece {
 std::vector<std::string> chat_template_names();
 
 /// The built-in template for `name`; "auto" recognises it by markers in the model's own template
-/// text. Throws UsageError that lists the names when none fits.
+/// text. Throws UsageError that lists the names when none fits, and when the template starts with a
+/// BOS token that the tokenizer does not have.
 std::string resolve_chat_template(const std::string& name, const Tokenizer& tokenizer);
 
-/// Renders a conversation with a resolved template name. With `add_generation_prompt` the text ends
-/// where the assistant starts to write.
+/// Renders a conversation with a resolved template name; `eos` is the text of the model's EOS
+/// token, which some templates write. With `add_generation_prompt` the text ends where the
+/// assistant starts to write. Throws Error naming the message that the template has no place for.
 std::vector<TextPiece> render_chat(const std::string& template_name,
-                                   const std::vector<Message>& messages,
+                                   const std::vector<Message>& messages, const std::string& eos,
                                    bool add_generation_prompt = false);
 
 /// Ids and training mask of rendered pieces: the whole text is encoded at once, so that no token

@@ -47,6 +47,10 @@ struct TokenizedRows {
 TokenizedRows tokenize_rows(const std::vector<Row>& rows, const Tokenizer& tokenizer,
                             int32_t eos_token_id, const TokenizeOptions& options);
 
+/// Ids of a conversation up to where the assistant writes, begun as tokenize_rows begins it.
+TokenIds encode_chat_prompt(const std::vector<Message>& messages, const Tokenizer& tokenizer,
+                            int32_t eos_token_id, const std::string& chat_template);
+
 /// Best-fit decreasing: groups of example indices whose lengths sum to at most max_length.
 std::vector<std::vector<int64_t>> pack_best_fit(const std::vector<Example>& examples,
                                                 int64_t max_length);

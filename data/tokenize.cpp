@@ -12,15 +12,38 @@ TokenIds leading_special_tokens(const Tokenizer& tokenizer) {
   return {full.begin(), std::search(full.begin(), full.end(), plain.begin(), plain.end())};
 }
 
+// The text that stands for EOS in a chat template.
+std::string eos_text(const Tokenizer& tokenizer, int32_t eos_token_id) {
+  return eos_token_id < 0 ? "" : tokenizer.decode({eos_token_id});
+}
+
+// A chat template may write BOS itself.
+void add_leading(const TokenIds& leading, TokenIds& ids, std::vector<bool>& train) {
+  if (leading.size() <= ids.size() && std::equal(leading.begin(), leading.end(), ids.begin()))
+    return;
+  ids.insert(ids.begin(), leading.begin(), leading.end());
+  train.insert(train.begin(), leading.size(), false);
+}
+
+std::vector<TextPiece> row_pieces(const Row& row, const std::string& eos,
+                                  const std::string& chat_template) {
+  if (row.messages.empty()) return {{row.prompt, false}, {row.completion, true}};
+  try {
+    return render_chat(chat_template, row.messages, eos);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    throw Error(row.where + ": " + error.what());
+  }
+}
+
 Example encode_row(const Row& row, const Tokenizer& tokenizer, const TokenIds& leading,
                    int32_t eos_token_id, const TokenizeOptions& options) {
-  const bool chat = !row.messages.empty();
   const std::vector<TextPiece> pieces =
-      chat ? render_chat(options.chat_template, row.messages)
-           : std::vector<TextPiece>{{row.prompt, false}, {row.completion, true}};
+      row_pieces(row, eos_text(tokenizer, eos_token_id), options.chat_template);
   MaskedIds masked = encode_pieces(tokenizer, pieces);
   Example example{std::move(masked.ids), std::move(masked.train)};
-  if (!chat && (example.ids.empty() || example.ids.back() != eos_token_id)) {
+  if (row.messages.empty() && (example.ids.empty() || example.ids.back() != eos_token_id)) {
     if (eos_token_id < 0)
       throw Error(row.where +
                   ": a prompt-completion row ends with the model's EOS token, and the " +
@@ -28,13 +51,7 @@ Example encode_row(const Row& row, const Tokenizer& tokenizer, const TokenIds& l
     example.ids.push_back(eos_token_id);
     example.train.push_back(true);
   }
-  // A chat template may write BOS itself.
-  const bool has_leading = leading.size() <= example.ids.size() &&
-                           std::equal(leading.begin(), leading.end(), example.ids.begin());
-  if (!has_leading) {
-    example.ids.insert(example.ids.begin(), leading.begin(), leading.end());
-    example.train.insert(example.train.begin(), leading.size(), false);
-  }
+  add_leading(leading, example.ids, example.train);
   if (!options.completion_only_loss) example.train.assign(example.ids.size(), true);
   // Nothing predicts the first token: in a pack, what stands before it is another row.
   if (!example.train.empty()) example.train[0] = false;
@@ -85,6 +102,14 @@ TokenizedRows tokenize_rows(const std::vector<Row>& rows, const Tokenizer& token
   }
   if (out.examples.empty()) nothing_left(rows, num_too_long, options);
   return out;
+}
+
+TokenIds encode_chat_prompt(const std::vector<Message>& messages, const Tokenizer& tokenizer,
+                            int32_t eos_token_id, const std::string& chat_template) {
+  const std::string eos = eos_text(tokenizer, eos_token_id);
+  MaskedIds masked = encode_pieces(tokenizer, render_chat(chat_template, messages, eos, true));
+  add_leading(leading_special_tokens(tokenizer), masked.ids, masked.train);
+  return masked.ids;
 }
 
 }  // namespace tptt

@@ -35,6 +35,20 @@ int scan(std::string_view s) {
   return length;
 }
 
+// Bytes of the white space (Python's str.isspace) that starts at `at`, or 0.
+size_t space_at(const std::string& text, size_t at) {
+  static const char* const kSpaces[] = {"\t",     "\n",     "\v",     "\f",     "\r",     "\x1c",
+                                        "\x1d",   "\x1e",   "\x1f",   " ",      "\u0085", "\u00a0",
+                                        "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004",
+                                        "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
+                                        "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+  for (const char* space : kSpaces) {
+    const size_t size = std::char_traits<char>::length(space);
+    if (text.compare(at, size, space) == 0) return size;
+  }
+  return 0;
+}
+
 }  // namespace
 
 size_t valid_utf8_prefix(std::string_view bytes) {
@@ -65,6 +79,22 @@ std::string utf8_lossy(std::string_view bytes) {
     bytes.remove_prefix(size_t(std::abs(length)));
   }
   return out;
+}
+
+std::string strip_right(const std::string& text) {
+  size_t end = 0;  // behind the last character that stays
+  for (size_t at = 0; at < text.size();) {
+    const size_t space = space_at(text, at);
+    at += space ? space : 1;
+    if (!space) end = at;
+  }
+  return text.substr(0, end);
+}
+
+std::string strip(const std::string& text) {
+  size_t begin = 0;
+  while (const size_t space = begin < text.size() ? space_at(text, begin) : 0) begin += space;
+  return strip_right(text.substr(begin));
 }
 
 std::string nfc(std::string_view text) {

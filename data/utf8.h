@@ -14,6 +14,10 @@ bool is_incomplete_utf8(std::string_view bytes);
 /// Invalid sequences become U+FFFD, one for each maximal subpart (as Rust's from_utf8_lossy).
 std::string utf8_lossy(std::string_view bytes);
 
+/// Without outer white space, Unicode's included, as Python's str.strip() and str.rstrip().
+std::string strip(const std::string& text);
+std::string strip_right(const std::string& text);
+
 /// NFC of valid UTF-8.
 std::string nfc(std::string_view text);
 

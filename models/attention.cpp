@@ -2,11 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
-
-#include "models/rms_norm.h"
 
 namespace tptt {
 namespace {
@@ -32,7 +29,7 @@ void store_row(const at::Tensor& to, const at::Tensor& x, int64_t length,
 
 at::Tensor prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                    const AttentionContext& context, const AttentionWindow& window,
-                   LayerCache* cache) {
+                   const ScoreConfig& score, LayerCache* cache) {
   std::vector<at::Tensor> blocks;
   for (const auto& group : context.layout.groups) {
     const auto heads_first = [&](const at::Tensor& x) {
@@ -40,7 +37,7 @@ at::Tensor prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v
     };
     const at::Tensor kp = heads_first(k), vp = heads_first(v);
     // Padding is on the right, where no real query sees it.
-    blocks.push_back(causal_attention(heads_first(q), kp, vp, window).transpose(1, 2));
+    blocks.push_back(causal_attention(heads_first(q), kp, vp, window, score).transpose(1, 2));
     for (size_t i = 0; cache && i < group.sequences.size(); ++i) {
       const int64_t s = group.sequences[i], length = context.layout.lengths[s];
       store_row(cache->k[s], kp[int64_t(i)], length, cache->window);
@@ -59,7 +56,7 @@ at::Tensor next_slot(const at::Tensor& lengths, const AttentionWindow& window) {
 
 // One new token a sequence: q [S, H, D], k, v [S, G, D].
 at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                  const AttentionContext& context, LayerCache& cache) {
+                  const AttentionContext& context, const ScoreConfig& score, LayerCache& cache) {
   const at::Tensor& lengths = context.cache_lengths;
   const auto& stored = context.cache->lengths;
   const int64_t longest = *std::max_element(stored.begin(), stored.end()) + 1;
@@ -72,17 +69,16 @@ at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const at::Tensor seen = at::arange(used, lengths.options())
                               .view({1, 1, 1, -1})
                               .le(lengths.view({-1, 1, 1, 1}));  // [S, 1, 1, slots]
-  return at::scaled_dot_product_attention(q.unsqueeze(2), cache.k.narrow(2, 0, used),
-                                          cache.v.narrow(2, 0, used), seen, 0.0, false, {},
-                                          q.size(1) != k.size(1))
+  return masked_attention(q.unsqueeze(2), cache.k.narrow(2, 0, used), cache.v.narrow(2, 0, used),
+                          seen, score)
       .squeeze(2);
 }
 
-// x [N, heads, D] under an RMSNorm of each head, or of all heads together.
-at::Tensor normed(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  if (!weight.defined()) return x;
-  if (weight.numel() == x.size(-1)) return rms_norm(x, weight, eps);
-  return rms_norm(x.flatten(1), weight, eps).view(x.sizes());
+// q or k [N, heads, D] as attention rotates it: normed (each head, or all together), clipped.
+at::Tensor prepared(const at::Tensor& x, const Norm& norm, const AttentionConfig& config) {
+  const at::Tensor y =
+      config.norm_all_heads ? norm.forward(x.flatten(1)).view(x.sizes()) : norm.forward(x);
+  return config.clip_qkv > 0 ? y.clamp(-config.clip_qkv, config.clip_qkv) : y;
 }
 
 at::Tensor rms(const at::Tensor& x) {
@@ -92,17 +88,52 @@ at::Tensor rms(const at::Tensor& x) {
 }  // namespace
 
 AttentionWindow Attention::window(Branch branch) const {
-  return branch == Branch::softmax ? AttentionWindow() : bounded;
+  const AttentionWindow own{config.sliding_window, 0};
+  if (branch == Branch::softmax || bounded.length == 0) return own;
+  return own.length > 0 && own.length <= bounded.length ? own : bounded;
 }
 
 Attention::Projections Attention::project(const at::Tensor& x, const Dropout& dropout) const {
-  const auto heads = [this](const at::Tensor& y) { return y.unflatten(-1, {-1, head_dim}); };
+  const auto heads = [this](const at::Tensor& y) { return y.unflatten(-1, {-1, config.head_dim}); };
   if (!qkv_proj)
-    return {heads(q_proj.forward(x, dropout)), heads(k_proj.forward(x, dropout)),
-            heads(v_proj.forward(x, dropout))};
+    return {heads(q_proj->forward(x, dropout)), heads(k_proj->forward(x, dropout)),
+            heads(v_proj->forward(x, dropout))};
+  const int64_t kv_heads = config.num_key_value_heads;
   const auto qkv = heads(qkv_proj->forward(x, dropout))
-                       .split_with_sizes({num_heads, num_kv_heads, num_kv_heads}, 1);
+                       .split_with_sizes({config.num_attention_heads, kv_heads, kv_heads}, 1);
   return {qkv[0], qkv[1], qkv[2]};
+}
+
+std::vector<Linear*> Attention::linears() {
+  std::vector<Linear*> all;
+  for (auto* linear : {&q_proj, &k_proj, &v_proj, &qkv_proj})
+    if (*linear) all.push_back(&**linear);
+  all.push_back(&o_proj);
+  return all;
+}
+
+Attention make_attention(const AttentionConfig& c, const NormConfig& norm, const std::string& name,
+                         int64_t layer, int64_t hidden_size) {
+  const int64_t q_size = c.num_attention_heads * c.head_dim;
+  const int64_t kv_size = c.num_key_value_heads * c.head_dim;
+  const auto below = [&](const std::string& part) { return name + "." + part; };
+  Attention a;
+  a.name = name;
+  a.layer = layer;
+  a.config = c;
+  if (!c.qkv_proj.empty()) {
+    a.qkv_proj = make_linear(below(c.qkv_proj), hidden_size, q_size + 2 * kv_size, c.qkv_bias);
+  } else {
+    a.q_proj = make_linear(below(c.q_proj), hidden_size, q_size, c.qkv_bias);
+    a.k_proj = make_linear(below(c.k_proj), hidden_size, kv_size, c.qkv_bias);
+    a.v_proj = make_linear(below(c.v_proj), hidden_size, kv_size, c.qkv_bias);
+  }
+  a.o_proj = make_linear(below(c.o_proj), q_size, hidden_size, c.o_bias);
+  if (!c.q_norm.empty()) {
+    a.q_norm = {below(c.q_norm), norm, {}, {}};
+    a.k_norm = {below(c.k_norm), norm, {}, {}};
+  }
+  return a;
 }
 
 at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& context) const {
@@ -110,14 +141,18 @@ at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& conte
   const auto [q, k, v] = project(x, context.dropout);
   LayerCache* cache = context.cache ? &context.cache->layers[layer] : nullptr;
   const auto output = [&](const at::Tensor& heads) {  // [N, H, D] -> [N, E]
-    return o_proj.forward(heads.reshape({n, num_heads * head_dim}), context.dropout);
+    return o_proj.forward(heads.reshape({n, -1}), context.dropout);
   };
-
-  const at::Tensor qr = apply_rope(normed(q, q_norm, norm_eps), context.rope);
-  const at::Tensor kr = apply_rope(normed(k, k_norm, norm_eps), context.rope);
+  const auto rotated = [&](const at::Tensor& y) {
+    return config.rope < 0 ? y : apply_rope(y, context.ropes[size_t(config.rope)]);
+  };
+  const at::Tensor qr = rotated(prepared(q, q_norm, config));
+  const at::Tensor kr = rotated(prepared(k, k_norm, config));
+  const at::Tensor vr = config.clip_qkv > 0 ? v.clamp(-config.clip_qkv, config.clip_qkv) : v;
+  const ScoreConfig score{config.scaling, config.logit_softcapping};
   const at::Tensor soft = context.cache_lengths.defined()
-                              ? decode(qr, kr, v, context, *cache)
-                              : prefill(qr, kr, v, context, window(context.branch), cache);
+                              ? decode(qr, kr, vr, context, score, *cache)
+                              : prefill(qr, kr, vr, context, window(context.branch), score, cache);
   const bool wanted = context.branch == Branch::mixed || context.branch == Branch::linear;
   const bool linear_only = context.branch == Branch::linear;
   if (!liza || !wanted || (liza->is_closed() && !linear_only)) return output(soft);

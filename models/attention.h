@@ -7,6 +7,8 @@
 #include "models/linear.h"
 #include "models/liza/liza_attention.h"
 #include "models/liza/mag.h"
+#include "models/model_config.h"
+#include "models/norm.h"
 #include "models/rope.h"
 #include "models/segments.h"
 #include "models/windowed_attention.h"
@@ -46,28 +48,30 @@ struct ForwardOptions {
 /// All that attention needs to know of one forward besides its input.
 struct AttentionContext : ForwardOptions {
   SegmentLayout layout;
-  RopeTable rope;
+  at::Tensor positions;          // [N] int64, each token's place in its sequence
+  std::vector<RopeTable> ropes;  // one for each of the model's
   DecodeCache* cache = nullptr;  // null: no decoding follows
   at::Tensor cache_lengths;      // [S] int64, when the cache holds tokens already
 };
 
-/// Grouped-query softmax attention with the LiZA memory beside it where one was injected. Families
-/// describe what they have: three projections or a fused one, biases, norms, head counts of their
-/// own in each layer; the memory always sees the projections as they are.
+/// Grouped-query softmax attention with the LiZA memory beside it where one was injected. The
+/// memory always sees the projections as they are, before norms and rotation.
 struct Attention {
   std::string name;  // Hugging Face module path
-  int64_t layer = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
-  Linear q_proj, k_proj, v_proj, o_proj;
-  std::optional<Linear> qkv_proj;  // instead of the first three: rows of q, then k, then v
-  at::Tensor q_norm, k_norm;  // RMSNorm weights before RoPE, of a head [D] or of all; or undefined
-  double norm_eps = 1e-6;
+  int64_t layer = 0;
+  AttentionConfig config;
+  std::optional<Linear> q_proj, k_proj, v_proj;
+  std::optional<Linear> qkv_proj;  // instead of the three: rows of q, then k, then v
+  Linear o_proj;
+  Norm q_norm, k_norm;
   std::optional<LizaLayer> liza;
-  AttentionWindow bounded;  // of all branches but softmax; length 0: none
+  AttentionWindow bounded;  // what LiZA asks for, of all branches but softmax; length 0: none
 
-  /// The softmax window in force on a branch.
+  /// The softmax window in force on a branch: the model's own or LiZA's, whichever is shorter.
   AttentionWindow window(Branch branch) const;
 
   at::Tensor forward(const at::Tensor& x, const AttentionContext& context) const;  // [N, E]
+  std::vector<Linear*> linears();
 
  private:
   struct Projections {
@@ -75,5 +79,9 @@ struct Attention {
   };
   Projections project(const at::Tensor& x, const Dropout& dropout) const;
 };
+
+/// The attention of layer `layer` without weights.
+Attention make_attention(const AttentionConfig& config, const NormConfig& norm,
+                         const std::string& name, int64_t layer, int64_t hidden_size);
 
 }  // namespace tptt

@@ -1,11 +1,13 @@
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "models/attention.h"
+#include "models/mlp.h"
 #include "models/model_config.h"
+#include "models/norm.h"
 
 namespace tptt {
 
@@ -13,26 +15,35 @@ namespace tptt {
 struct BaseParameter {
   std::string name;
   at::Tensor* tensor;
-  std::vector<int64_t> shape;
+  std::vector<int64_t> shape;  // in memory
+  bool transposed = false;     // the file has it [in, out]
+};
+
+struct DecoderLayer {
+  Norm attention_norm, attention_out_norm, mlp_norm, mlp_out_norm;
+  Attention attention;
+  std::optional<Mlp> mlp;
+  std::optional<Experts> experts;  // instead of mlp
 };
 
 /// A decoder-only language model in pieces, so that recomputation, chunked loss and prefix reuse
 /// can stand between them. Tokens of all sequences lie one after another: no padding.
 class CausalLM {
  public:
+  /// The model that `config` describes, without weights.
   explicit CausalLM(ModelConfig config);
-  virtual ~CausalLM() = default;
 
-  virtual at::Tensor embed(const at::Tensor& ids) const = 0;  // [N] -> [N, E]
-  virtual at::Tensor layer(int64_t i, const at::Tensor& x,
-                           const AttentionContext& context) const = 0;  // [N, E] -> [N, E]
-  virtual at::Tensor norm(const at::Tensor& x) const = 0;               // [N, E] -> [N, E]
-  virtual const Linear& head() const = 0;                               // [M, E] -> [M, V]
+  at::Tensor embed(const at::Tensor& ids, const AttentionContext& context) const;  // [N] -> [N, E]
+  at::Tensor layer(int64_t i, const at::Tensor& x,
+                   const AttentionContext& context) const;  // [N, E] -> [N, E]
+  at::Tensor norm(const at::Tensor& x) const;               // [N, E] -> [N, E], ready for the head
+  const Linear& head() const { return head_; }              // [M, E] -> [M, V], before the soft cap
+  at::Tensor logits(const at::Tensor& hidden) const;        // [M, E] -> [M, V]
 
-  virtual std::vector<BaseParameter> base_parameters() = 0;
-  virtual std::vector<Linear*> linears() = 0;        // the output head last
-  virtual std::vector<Attention*> attentions() = 0;  // one a layer
-  virtual const Attention& attention(int64_t i) const = 0;
+  std::vector<BaseParameter> base_parameters();
+  std::vector<Linear*> linears();        // the output head last
+  std::vector<Attention*> attentions();  // one a layer
+  const Attention& attention(int64_t i) const { return layers_[size_t(i)].attention; }
 
   /// Context of a forward over sequences of these lengths; with a cache that holds tokens already,
   /// every length is 1 and positions continue.
@@ -42,8 +53,8 @@ class CausalLM {
   /// embed, all layers, norm: ids [N] -> hidden [N, E].
   at::Tensor hidden(const at::Tensor& ids, const AttentionContext& context) const;
 
-  at::Device device() const { return inv_freq_.device(); }
-  void set_device(at::Device device) { inv_freq_ = inv_freq_.to(device); }
+  at::Device device() const { return device_; }
+  void set_device(at::Device device);
 
   /// From now on only sequences of one length share a block: for operators that know no padding.
   void forbid_padding() { padding_ = false; }
@@ -51,7 +62,13 @@ class CausalLM {
   const ModelConfig config;
 
  private:
-  at::Tensor inv_freq_;  // [D/2]
+  at::Tensor embedding_;  // [V, E]
+  at::Tensor positions_;  // [P, E], learned positions
+  std::vector<DecoderLayer> layers_;
+  Norm norm_;
+  Linear head_;
+  std::vector<Rope> ropes_;
+  at::Device device_ = at::kCPU;
   bool padding_ = true;
 };
 
@@ -59,5 +76,9 @@ class CausalLM {
 /// keep no more than that and its sinks.
 DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t capacity,
                        Branch branch);
+
+/// True when a cache that holds sequences of `before` tokens is of no use for `after`, because
+/// longrope rotates keys of longer sequences by other frequencies.
+bool cache_expires(const CausalLM& model, int64_t before, int64_t after);
 
 }  // namespace tptt

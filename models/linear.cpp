@@ -60,6 +60,15 @@ struct LoraLinear : torch::autograd::Function<LoraLinear> {
 
 }  // namespace
 
+Linear make_linear(const std::string& name, int64_t in, int64_t out, bool bias) {
+  Linear linear;
+  linear.name = name;
+  linear.in = in;
+  linear.out = out;
+  linear.has_bias = bias;
+  return linear;
+}
+
 at::Tensor Linear::forward(const at::Tensor& x, const Dropout& dropout) const {
   if (!lora) return frozen_forward(x, weight, bias);
   std::optional<at::Tensor> mask, bias_or_none;

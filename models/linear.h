@@ -22,11 +22,16 @@ struct Lora {
 struct Linear {
   std::string name;  // Hugging Face module path
   int64_t in = 0, out = 0;
+  bool has_bias = false;
+  double share = 1;   // of the tokens that reach it (a mixture's experts)
   at::Tensor weight;  // [out, in], base dtype
   at::Tensor bias;    // [out] or undefined
   std::optional<Lora> lora;
 
   at::Tensor forward(const at::Tensor& x, const Dropout& dropout) const;  // [N, in] -> [N, out]
 };
+
+/// A Linear that waits for its weights.
+Linear make_linear(const std::string& name, int64_t in, int64_t out, bool bias);
 
 }  // namespace tptt

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
+#include <regex>
 #include <set>
 
 #include "models/formats/error.h"
@@ -15,6 +16,48 @@ namespace tptt {
 bool names_module(const std::string& target, const std::string& module) {
   return module == target || module.ends_with("." + target);
 }
+
+namespace {
+
+bool fits(const std::string& pattern, const std::string& module) {
+  try {
+    return std::regex_match(module, std::regex("(.*\\.)?(" + pattern + ")"));
+  } catch (const std::regex_error&) {
+    throw UsageError("lora: pattern '" + pattern + "' is no regular expression");
+  }
+}
+
+// PEFT takes the first pattern in the file's order, which JSON does not keep.
+template <class T>
+T pattern_value(const std::vector<std::pair<std::string, T>>& patterns, const std::string& module,
+                T otherwise) {
+  const std::pair<std::string, T>* found = nullptr;
+  for (const auto& entry : patterns) {
+    if (!fits(entry.first, module)) continue;
+    if (found && found->second != entry.second)
+      throw UsageError("lora: '" + found->first + "' and '" + entry.first + "' both fit module '" +
+                       module + "'; expected patterns that do not overlap");
+    found = &entry;
+  }
+  return found ? found->second : otherwise;
+}
+
+Lora make_lora(const LoraConfig& config, const Linear& linear, const at::Device& device,
+               at::Generator& generator) {
+  const int64_t r = pattern_value(config.rank_pattern, linear.name, config.r);
+  const double alpha = pattern_value(config.alpha_pattern, linear.name, config.lora_alpha);
+  Lora lora;
+  const double bound = 1.0 / std::sqrt(double(linear.in));  // Kaiming-uniform with a = sqrt(5)
+  lora.a = at::empty({r, linear.in}, at::kFloat).uniform_(-bound, bound, generator);
+  lora.a = lora.a.to(device).requires_grad_(true);
+  lora.b =
+      at::zeros({linear.out, r}, at::TensorOptions(at::kFloat).device(device)).requires_grad_(true);
+  lora.scaling = alpha / (config.use_rslora ? std::sqrt(double(r)) : double(r));
+  lora.dropout = config.lora_dropout;
+  return lora;
+}
+
+}  // namespace
 
 void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
@@ -30,17 +73,8 @@ void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
       unmatched.erase(target);
     }
     if (!chosen) continue;
-    Lora lora;
-    const double bound = 1.0 / std::sqrt(double(linear.in));  // Kaiming-uniform with a = sqrt(5)
-    lora.a = at::empty({config.r, linear.in}, at::kFloat);
-    lora.a.uniform_(-bound, bound, generator);
-    lora.a = lora.a.to(model.device()).requires_grad_(true);
-    lora.b = at::zeros({linear.out, config.r}, at::TensorOptions(at::kFloat).device(model.device()))
-                 .requires_grad_(true);
-    lora.scaling = config.lora_alpha / double(config.r);
-    lora.dropout = config.lora_dropout;
-    lora.module = i;
-    linear.lora = std::move(lora);
+    linear.lora = make_lora(config, linear, model.device(), generator);
+    linear.lora->module = i;
   }
   if (!all && !unmatched.empty()) {
     std::string known;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tptt {
@@ -14,6 +15,11 @@ struct LoraConfig {
   /// Exact module names or suffixes after a dot; the single entry "all-linear" is every Linear but
   /// the output head.
   std::vector<std::string> target_modules = {"q_proj", "k_proj", "v_proj", "o_proj"};
+  bool use_rslora = false;  // scale by alpha / sqrt(r), not alpha / r
+  /// Modules of a rank or alpha of their own: regular expressions for a whole name or what follows
+  /// a dot in it; two that fit the same module must agree.
+  std::vector<std::pair<std::string, int64_t>> rank_pattern;
+  std::vector<std::pair<std::string, double>> alpha_pattern;
 };
 
 }  // namespace tptt

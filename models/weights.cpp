@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
-#include <cstring>
+#include <algorithm>
 #include <set>
 
 #include "models/formats/dequant.h"
@@ -34,6 +34,7 @@ at::Tensor read_tensor(const WeightIndex& index, const WeightIndex::Entry& entry
   at::Tensor x = at::empty(info.shape, at::TensorOptions().dtype(at::kFloat));
   to_float32(info.type, bytes.data(), info.numel(), x.mutable_data_ptr<float>());
   if (entry.permuted_heads) x = unpermute(x, entry.permuted_heads);
+  if (entry.change == GgufChange::plus_one) x.sub_(1);
   return x.to(dtype);
 }
 
@@ -42,38 +43,62 @@ bool is_integer(FileType type) {
          type == FileType::I8 || type == FileType::U8 || type == FileType::BOOL;
 }
 
+// Recomputed from the config, or the causal mask as a tensor (GPT-2).
+bool is_derived(const std::string& name) {
+  return name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attn.bias") ||
+         name.ends_with(".attn.masked_bias");
+}
+
+at::Tensor read_parameter(const WeightIndex& index, const WeightIndex::Entry& entry,
+                          const BaseParameter& p, at::ScalarType dtype) {
+  const TensorInfo& info = entry.info;
+  const std::string where = index.files[entry.file].path() + ": tensor '" + p.name + "' ";
+  std::vector<int64_t> expected = p.shape;
+  const bool transposed = p.transposed && entry.change != GgufChange::transposed;
+  if (transposed) std::reverse(expected.begin(), expected.end());
+  if (info.shape != expected)
+    throw Error(where + "has shape " + shape_text(info.shape) + ", expected " +
+                shape_text(expected));
+  if (is_integer(info.type))
+    throw Error(where + "has type " + to_string(info.type) + ", expected floating point");
+  const at::Tensor x = read_tensor(index, entry, dtype);
+  return transposed ? x.t().contiguous() : x;
+}
+
+// A file saved from the model without its head has no "model." before its names.
+std::string prefix_of(const CausalLM& model, const WeightIndex& index) {
+  const std::string& embedding = model.config.embed_tokens;
+  const std::string prefix = embedding.substr(0, embedding.find('.') + 1);
+  return index.entries.count(embedding.substr(prefix.size()) + ".weight") ? prefix : "";
+}
+
 }  // namespace
 
 void load_weights(CausalLM& model, const WeightIndex& index, at::ScalarType dtype,
                   at::Device device) {
+  const ModelConfig& config = model.config;
+  const std::string missing_prefix = prefix_of(model, index);
   std::set<std::string> used;
   at::Tensor* embedding = nullptr;
   at::Tensor* head = nullptr;
   for (const BaseParameter& p : model.base_parameters()) {
-    if (p.name == "model.embed_tokens.weight") embedding = p.tensor;
-    if (p.name == "lm_head.weight") head = p.tensor;
-    used.insert(p.name);
-    if (p.tensor == head && model.config.tie_word_embeddings) continue;
-    const auto found = index.entries.find(p.name);
+    if (p.name == config.embed_tokens + ".weight") embedding = p.tensor;
+    if (p.name == config.lm_head + ".weight") head = p.tensor;
+    const bool bare = !missing_prefix.empty() && p.name.starts_with(missing_prefix);
+    const std::string name = bare ? p.name.substr(missing_prefix.size()) : p.name;
+    used.insert(name);
+    if (p.tensor == head && config.tie_word_embeddings) continue;
+    const auto found = index.entries.find(name);
     if (found == index.entries.end())
-      throw Error(index.files.at(0).path() + ": tensor '" + p.name +
+      throw Error(index.files.at(0).path() + ": tensor '" + name +
                   "' is missing; the file does not hold the model its config describes");
-    const TensorInfo& info = found->second.info;
-    const std::string where = index.files[found->second.file].path() + ": tensor '" + p.name + "' ";
-    if (info.shape != p.shape)
-      throw Error(where + "has shape " + shape_text(info.shape) + ", expected " +
-                  shape_text(p.shape));
-    if (is_integer(info.type))
-      throw Error(where + "has type " + to_string(info.type) + ", expected floating point");
-    *p.tensor = read_tensor(index, found->second, dtype).to(device);
+    *p.tensor = read_parameter(index, found->second, p, dtype).to(device);
   }
-  if (model.config.tie_word_embeddings && head) *head = *embedding;
-  for (const auto& [name, entry] : index.entries) {
-    const bool derived = name.ends_with("rotary_emb.inv_freq");  // recomputed from the config
-    if (!used.count(name) && !derived)
+  if (config.tie_word_embeddings) *head = *embedding;
+  for (const auto& [name, entry] : index.entries)
+    if (!used.count(name) && !is_derived(name))
       throw Error(index.files[entry.file].path() + ": tensor '" + name + "' is not part of a " +
-                  model.config.model_type + " model with this config");
-  }
+                  config.model_type + " model with this config");
   model.set_device(device);
 }
 

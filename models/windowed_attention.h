@@ -11,10 +11,20 @@ struct AttentionWindow {
   int64_t sinks = 0;
 };
 
+/// How scores become weights: softmax(cap(scaling * q k^T)), cap(s) = c tanh(s / c) when c > 0.
+struct ScoreConfig {
+  double scaling = 1;
+  double softcapping = 0;
+};
+
+/// Attention of q [S, H, L, D] to k, v [S, G, T, D] where `seen` [.., L, T] is true.
+at::Tensor masked_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const at::Tensor& seen, const ScoreConfig& score);
+
 /// Causal attention of q [S, H, L, D] to k, v [S, G, L, D], every row one sequence from its start;
-/// [S, H, L, D]. With a window that is shorter than L it goes block by block: linear time and
-/// memory, only q, k, v saved for the backward.
+/// [S, H, L, D]. With a window that is shorter than L, or a soft cap, it goes block by block: with
+/// a window in linear time and memory, only q, k, v saved for the backward.
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionWindow& window);
+                            const AttentionWindow& window, const ScoreConfig& score);
 
 }  // namespace tptt

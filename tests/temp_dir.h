@@ -31,6 +31,13 @@ inline std::string read_text(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+/// Replaces the first `from` in a file, which must be there.
+inline void replace_in(const std::filesystem::path& path, const std::string& from,
+                       const std::string& to) {
+  std::string text = read_text(path);
+  write_text(path, text.replace(text.find(from), from.size(), to));
+}
+
 /// What `call` throws, or "" when it throws nothing of that type.
 template <class Exception, class Call>
 std::string message_of(Call&& call) {

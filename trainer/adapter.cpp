@@ -44,6 +44,10 @@ std::vector<std::string> adapted_modules(CausalLM& model) {
 std::string readme(const AdapterConfig& config) {
   std::string text = "---\nlibrary_name: peft\nbase_model: " + config.base_model_name_or_path +
                      "\n---\n# LoRA adapter trained by tptt\n\n";
+  if (!config.dequantised_from.empty())
+    text += "Trained on " + fs::path(config.dequantised_from).filename().string() +
+            ", a GGUF file whose weights were dequantised: on the unquantised weights of its\n"
+            "source the outputs differ by the quantisation.\n\n";
   if (!config.liza) return text + "Plain LoRA: loads with `peft.PeftModel.from_pretrained`.\n";
   return text +
          "**Stock PEFT runs the softmax branch alone.** This adapter was trained with a LiZA "
@@ -110,6 +114,7 @@ void write_adapter(CausalLM& model, const AdapterConfig& config, const std::stri
   lora.target_modules = adapted_modules(model);
   Json json = lora_to_peft(lora, /*inference_mode=*/true);
   json["base_model_name_or_path"] = config.base_model_name_or_path;
+  json["fan_in_fan_out"] = model.config.conv1d;  // PEFT's word for [in, out] weights
   write_file_atomic((root / "adapter_config.json").string(), json.dump(2) + "\n");
   write_file_atomic((root / "README.md").string(), readme(config));
   if (!config.liza) return;

@@ -13,17 +13,43 @@ namespace fs = std::filesystem;
 
 // Settings under which the stored tensors mean something else than scale * B A on a frozen base.
 void refuse_variants(const Json& json, const std::string& where) {
-  for (const char* key : {"use_dora", "use_rslora", "fan_in_fan_out", "lora_bias"})
+  for (const char* key : {"use_dora", "lora_bias"})
     if (json_bool(json, key, where, false))
       throw Error(where + ": " + key +
                   " is not supported; train or convert the adapter without it");
-  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
-                          "layer_replication", "exclude_modules", "target_parameters"}) {
+  for (const char* key : {"modules_to_save", "layers_to_transform", "layer_replication",
+                          "exclude_modules", "target_parameters"}) {
     if (json.contains(key) && !json[key].is_null() && !json[key].empty())
       throw Error(where + ": " + key + " is not supported; expected null");
   }
   if (json_string(json, "bias", where, "none") != "none")
     throw Error(where + ": bias is not supported; expected \"none\"");
+}
+
+constexpr int64_t kMaxRank = 65536;
+
+void check_rank(int64_t r, const std::string& where) {
+  if (r < 1 || r > kMaxRank)
+    throw Error(where + ": r must be from 1 to " + std::to_string(kMaxRank));
+}
+
+const Json& pattern_object(const Json& json, const char* key, const std::string& where) {
+  static const Json none = Json::object();
+  if (!json.contains(key) || json[key].is_null()) return none;
+  if (!json[key].is_object()) throw Error(where + ": " + key + " must be an object");
+  return json[key];
+}
+
+void read_patterns(const Json& json, const std::string& where, LoraConfig& lora) {
+  const Json& ranks = pattern_object(json, "rank_pattern", where);
+  for (const auto& [pattern, unused] : ranks.items()) {
+    lora.rank_pattern.emplace_back(pattern, json_int(ranks, pattern, where + ": rank_pattern"));
+    check_rank(lora.rank_pattern.back().second, where + ": rank_pattern");
+  }
+  const Json& alphas = pattern_object(json, "alpha_pattern", where);
+  for (const auto& [pattern, unused] : alphas.items())
+    lora.alpha_pattern.emplace_back(pattern,
+                                    json_number(alphas, pattern, where + ": alpha_pattern"));
 }
 
 }  // namespace
@@ -34,7 +60,9 @@ LoraConfig lora_from_peft(const Json& json, const std::string& where) {
   lora.r = json_int(json, "r", where);
   lora.lora_alpha = json_number(json, "lora_alpha", where);
   lora.lora_dropout = json_number(json, "lora_dropout", where, 0.0);
-  if (lora.r < 1 || lora.r > 65536) throw Error(where + ": r must be from 1 to 65536");
+  lora.use_rslora = json_bool(json, "use_rslora", where, false);
+  check_rank(lora.r, where);
+  read_patterns(json, where, lora);
   const Json targets = json.contains("target_modules") ? json["target_modules"] : Json();
   lora.target_modules.clear();
   if (targets == "all-linear") lora.target_modules = {"all-linear"};
@@ -48,16 +76,20 @@ LoraConfig lora_from_peft(const Json& json, const std::string& where) {
 
 Json lora_to_peft(const LoraConfig& lora, bool inference_mode) {
   const bool all = lora.target_modules == std::vector<std::string>{"all-linear"};
-  return {{"peft_type", "LORA"},
-          {"task_type", "CAUSAL_LM"},
-          {"inference_mode", inference_mode},
-          {"r", lora.r},
-          {"lora_alpha", lora.lora_alpha},
-          {"lora_dropout", lora.lora_dropout},
-          {"bias", "none"},
-          {"fan_in_fan_out", false},
-          {"init_lora_weights", true},
-          {"target_modules", all ? Json("all-linear") : Json(lora.target_modules)}};
+  return {
+      {"peft_type", "LORA"},
+      {"task_type", "CAUSAL_LM"},
+      {"inference_mode", inference_mode},
+      {"r", lora.r},
+      {"lora_alpha", lora.lora_alpha},
+      {"lora_dropout", lora.lora_dropout},
+      {"use_rslora", lora.use_rslora},
+      {"rank_pattern", Json(Json::object_t(lora.rank_pattern.begin(), lora.rank_pattern.end()))},
+      {"alpha_pattern", Json(Json::object_t(lora.alpha_pattern.begin(), lora.alpha_pattern.end()))},
+      {"bias", "none"},
+      {"fan_in_fan_out", false},
+      {"init_lora_weights", true},
+      {"target_modules", all ? Json("all-linear") : Json(lora.target_modules)}};
 }
 
 AdapterConfig read_adapter_config(const std::string& dir) {

@@ -15,11 +15,12 @@ struct AdapterConfig {
   LoraConfig lora;
   std::optional<LizaConfig> liza;
   std::string base_model_name_or_path;
+  std::string dequantised_from;  // GGUF file trained on, or empty; for the README alone
 };
 
 /// Reads a PEFT directory (adapter_config.json) with our liza_config.json beside it where there is
 /// a memory, or a directory of Python tptt (tptt_adapter.h). PEFT features that change the function
-/// (DoRA, rsLoRA, patterns, bias, modules_to_save) are refused by name. Throws Error.
+/// (DoRA, bias, modules_to_save) are refused by name. Throws Error.
 AdapterConfig read_adapter_config(const std::string& dir);
 
 /// Throws UsageError that names the key when the configuration would train an adapter on under

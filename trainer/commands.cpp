@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <iostream>
 
-#include "data/chat_templates.h"
+#include "data/dataset.h"
 #include "models/formats/error.h"
 #include "models/formats/json.h"
 #include "trainer/adapter.h"
@@ -45,7 +45,8 @@ void run_generate(const CommonFlags& common, const GenerateFlags& flags) {
   TokenIds ids;
   if (flags.chat) {
     const std::string name = resolve_chat_template(flags.chat_template, *loaded.tokenizer);
-    ids = encode_pieces(*loaded.tokenizer, render_chat(name, {{"user", prompt}}, true)).ids;
+    ids = encode_chat_prompt({{"user", prompt}}, *loaded.tokenizer,
+                             loaded.model->config.first_eos(), name);
   } else {
     ids = loaded.tokenizer->encode(prompt, true);
   }
@@ -71,8 +72,7 @@ void run_logits(const CommonFlags& common, const std::string& input_ids,
   c10::AutoGradMode no_grad(false);
   const AttentionContext context = model.context(lengths, {.branch = parse_branch(common.branch)});
   const auto options = at::TensorOptions().dtype(at::kLong).device(model.device());
-  const at::Tensor logits =
-      model.head().forward(model.hidden(at::tensor(ids, options), context), {});
+  const at::Tensor logits = model.logits(model.hidden(at::tensor(ids, options), context));
   write_tensors(output, {{"logits", logits.view({int64_t(rows.size()), lengths[0], -1})}});
 }
 

@@ -42,6 +42,15 @@ struct RecallFlags {
   bool json = false;
 };
 
+struct ExportFlags {
+  std::string from;  // run or adapter directory
+  std::string format = "peft";
+  std::string output;
+  std::string model;    // the base; empty: what the run or the adapter names
+  std::string outtype;  // of a merged GGUF file: f16 or q8_0
+  bool drop_liza = false;
+};
+
 // Each writes its result to stdout and throws Error.
 void run_generate(const CommonFlags& common, const GenerateFlags& flags);
 void run_logits(const CommonFlags& common, const std::string& input_ids, const std::string& output);
@@ -49,6 +58,9 @@ void run_tokenize(const std::string& model, bool decode, bool special);
 void run_eval(const CommonFlags& common, const EvalFlags& flags);
 void run_recall(const CommonFlags& common, const RecallFlags& flags);
 void run_inspect(const std::string& path);
-void run_export(const std::string& from, const std::string& format, const std::string& output);
+void run_export(const ExportFlags& flags);
+
+/// "peft, merged, gguf-lora or tptt".
+std::string export_formats();
 
 }  // namespace tptt

@@ -18,11 +18,13 @@ int64_t largest_micro_batch(const Config& config, const TrainingData& data) {
 double activation_bytes(CausalLM& model, int64_t tokens) {
   double numbers = 0;
   for (const Linear* linear : model.linears())
-    if (linear != &model.head()) numbers += double(linear->in + linear->out);
+    if (linear != &model.head()) numbers += double(linear->in + linear->out) * linear->share;
   for (const Attention* attention : model.attentions())
     if (attention->liza)
       numbers +=
-          4.0 * double((attention->num_heads + attention->num_kv_heads) * attention->head_dim);
+          4.0 *
+          double((attention->config.num_attention_heads + attention->config.num_key_value_heads) *
+                 attention->config.head_dim);
   return numbers * double(tokens) * double(model.head().weight.element_size());
 }
 

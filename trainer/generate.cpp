@@ -41,6 +41,24 @@ std::vector<int64_t> next_tokens(const at::Tensor& logits, const GenerateOptions
   return ids;
 }
 
+// The normed hidden state of each text's last token [S, E]. The cache holds all before it, or is
+// made from the whole texts where it cannot.
+at::Tensor last_hidden(const CausalLM& model, const std::vector<TokenIds>& texts,
+                       const ForwardOptions& options, int64_t capacity, bool whole,
+                       DecodeCache& cache) {
+  if (whole) cache = make_cache(model, int64_t(texts.size()), capacity, options.branch);
+  std::vector<int64_t> ids, lengths, last_rows;
+  for (const TokenIds& text : texts) {
+    ids.insert(ids.end(), whole ? text.begin() : text.end() - 1, text.end());
+    lengths.push_back(whole ? int64_t(text.size()) : 1);
+    last_rows.push_back(int64_t(ids.size()) - 1);
+  }
+  const auto index = at::TensorOptions().dtype(at::kLong).device(model.device());
+  const at::Tensor hidden =
+      model.hidden(at::tensor(ids, index), model.context(lengths, options, &cache));
+  return whole ? hidden.index_select(0, at::tensor(last_rows, index)) : hidden;
+}
+
 }  // namespace
 
 std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds>& prompts,
@@ -49,25 +67,20 @@ std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds
   std::vector<TokenIds> answers(prompts.size());
   if (prompts.empty() || options.max_new_tokens <= 0) return answers;
   c10::AutoGradMode no_grad(false);
-  std::vector<int64_t> ids, lengths, last_rows;
-  for (const TokenIds& prompt : prompts) {
-    ids.insert(ids.end(), prompt.begin(), prompt.end());
-    lengths.push_back(int64_t(prompt.size()));
-    last_rows.push_back(int64_t(ids.size()) - 1);
-  }
-  const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
-  DecodeCache cache =
-      make_cache(model, int64_t(prompts.size()), longest + options.max_new_tokens, options.branch);
-  const auto index = at::TensorOptions().dtype(at::kLong).device(model.device());
+  std::vector<TokenIds> texts = prompts;  // and what follows, end tokens and beyond included
+  int64_t longest = 0;
+  for (const TokenIds& prompt : prompts) longest = std::max(longest, int64_t(prompt.size()));
+  const int64_t capacity = longest + options.max_new_tokens;
+  DecodeCache cache;
   std::vector<bool> done(prompts.size(), false);
   const auto& ends = model.config.eos_token_id;
-  for (int64_t step = 0; step < options.max_new_tokens; ++step) {
-    const AttentionContext context = model.context(lengths, {.branch = options.branch}, &cache);
-    at::Tensor hidden = model.hidden(at::tensor(ids, index), context);
-    if (step == 0) hidden = hidden.index_select(0, at::tensor(last_rows, index));
-    ids = next_tokens(model.head().forward(hidden, {}), options, uint64_t(step));  // [S, V]
-    lengths.assign(prompts.size(), 1);
+  for (int64_t step = 0; step < options.max_new_tokens; ++step, ++longest) {
+    const bool whole = step == 0 || cache_expires(model, longest - 1, longest);
+    const at::Tensor hidden =
+        last_hidden(model, texts, {.branch = options.branch}, capacity, whole, cache);
+    const auto ids = next_tokens(model.logits(hidden), options, uint64_t(step));
     for (size_t s = 0; s < prompts.size(); ++s) {
+      texts[s].push_back(int32_t(ids[s]));
       if (done[s]) continue;
       done[s] = std::find(ends.begin(), ends.end(), ids[s]) != ends.end();
       if (done[s]) continue;

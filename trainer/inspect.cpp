@@ -29,9 +29,10 @@ void print_tensors(const std::vector<TensorInfo>& tensors) {
 }
 
 void print_model(const ModelConfig& c) {
+  const AttentionConfig& a = c.layers.front().attention;
   std::printf("%s: %ld layers, hidden %ld, %ld heads (%ld key/value) of %ld, vocabulary %ld\n",
               c.model_type.c_str(), long(c.num_hidden_layers), long(c.hidden_size),
-              long(c.num_attention_heads), long(c.num_key_value_heads), long(c.head_dim),
+              long(a.num_attention_heads), long(a.num_key_value_heads), long(a.head_dim),
               long(c.vocab_size));
 }
 

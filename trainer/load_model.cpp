@@ -1,6 +1,7 @@
 #include "trainer/load_model.h"
 
 #include "models/formats/error.h"
+#include "models/formats/names.h"
 #include "models/registry.h"
 #include "trainer/adapter.h"
 #include "trainer/runtime.h"
@@ -28,12 +29,8 @@ void check_branch(const CausalLM& model, Branch branch) {
 }  // namespace
 
 std::string branch_names() {
-  std::string names;
-  for (const auto& branch : kBranches) {
-    const bool last = &branch == std::end(kBranches) - 1;
-    names += (names.empty() ? "" : last ? " or " : ", ") + std::string(branch.first);
-  }
-  return names;
+  return list_names(
+      kBranches, [](const auto& branch) { return branch.first; }, " or ");
 }
 
 Branch parse_branch(const std::string& name) {

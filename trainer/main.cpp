@@ -31,10 +31,18 @@ void add_branch(CLI::App& command, CommonFlags& flags) {
   command.add_option("--branch", flags.branch, branch_names())->capture_default_str();
 }
 
-void add_recall(CLI::App& app, CommonFlags& common) {
+// Shared with the callbacks, which run while the line is parsed; what scores is float32 by default.
+std::shared_ptr<CommonFlags> scoring_flags() {
+  const auto common = std::make_shared<CommonFlags>();
+  common->dtype = "float32";
+  return common;
+}
+
+void add_recall(CLI::App& app) {
   auto* command = app.add_subcommand("recall", "long-context checks of every branch");
   const auto flags = std::make_shared<RecallFlags>();
-  add_common(*command, common);
+  const auto common = scoring_flags();
+  add_common(*command, *common);
   command->add_option("--text", flags->text, "UTF-8 text, longer than the longest of --lengths")
       ->required();
   command->add_option("--output", flags->output, "new directory for recall.json and recall.html")
@@ -63,12 +71,11 @@ void add_recall(CLI::App& app, CommonFlags& common) {
       ->check(CLI::Range(0, 1 << 30));
   command->add_option("--seed", flags->seed)->capture_default_str();
   command->add_flag("--json", flags->json, "print one JSON object");
-  command->callback([&common, flags] { run_recall(common, *flags); });
+  command->callback([=] { run_recall(*common, *flags); });
 }
 
 void add_train(CLI::App& app) {
   auto* command = app.add_subcommand("train", "fine-tune as a YAML file says");
-  // Shared with the callback, which runs while the line is parsed.
   const auto path = std::make_shared<std::string>();
   const auto overrides = std::make_shared<std::vector<std::string>>();
   const auto flags = std::make_shared<TrainFlags>();
@@ -78,6 +85,99 @@ void add_train(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--dry-run", flags->dry_run, "check everything, train nothing");
   command->callback([=] { train(load_config(*path, *overrides), *flags); });
+}
+
+void add_generate(CLI::App& app) {
+  const auto common = std::make_shared<CommonFlags>();
+  const auto flags = std::make_shared<GenerateFlags>();
+  auto* command = app.add_subcommand("generate", "continue a prompt, streaming");
+  add_common(*command, *common);
+  add_branch(*command, *common);
+  command->add_option("--prompt", flags->prompt, "text; without it, stdin");
+  command->add_flag("--chat", flags->chat, "the prompt is a user's turn");
+  command->add_option("--chat-template", flags->chat_template)->capture_default_str();
+  command->add_option("--max-new-tokens", flags->max_new_tokens)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--temperature", flags->temperature, "0: greedy")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--top-p", flags->top_p, "smallest set of tokens of this probability")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-6, 1.0));
+  command->add_option("--seed", flags->seed)->capture_default_str();
+  command->callback([=] { run_generate(*common, *flags); });
+}
+
+void add_eval(CLI::App& app) {
+  const auto common = scoring_flags();
+  const auto flags = std::make_shared<EvalFlags>();
+  auto* command = app.add_subcommand("eval", "score a model on a task");
+  add_common(*command, *common);
+  add_branch(*command, *common);
+  command->add_option("--task", flags->task, "sample (exact match) or perplexity")
+      ->capture_default_str();
+  command->add_option("--data", flags->data, "rows to score (JSONL), or a .txt for perplexity")
+      ->required();
+  command->add_option("--shots", flags->shots_data, "rows for --num-fewshot");
+  command->add_option("--num-fewshot", flags->num_fewshot)
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--limit", flags->limit, "rows; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--max-length", flags->max_length, "tokens of a row or window")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1 << 20));
+  command->add_option("--chat-template", flags->chat_template)->capture_default_str();
+  command->add_option("--batch-size", flags->batch_size)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--output", flags->output, "also write the result to this file");
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([=] { run_eval(*common, *flags); });
+}
+
+void add_logits(CLI::App& app) {
+  const auto common = scoring_flags();
+  const auto input_ids = std::make_shared<std::string>(), output = std::make_shared<std::string>();
+  auto* command = app.add_subcommand("logits", "logits of given token ids, for parity checks");
+  add_common(*command, *common);
+  add_branch(*command, *common);
+  command->add_option("--input-ids", *input_ids, "{\"input_ids\": [[...]]}")->required();
+  command->add_option("--output", *output, "safetensors file")->required();
+  command->callback([=] { run_logits(*common, *input_ids, *output); });
+}
+
+void add_tokenize(CLI::App& app) {
+  const auto path = std::make_shared<std::string>();
+  const auto decode = std::make_shared<bool>(false), special = std::make_shared<bool>(false);
+  auto* command = app.add_subcommand("tokenize", "one line in, one JSON array of ids out");
+  command->add_option("model", *path)->required();
+  command->add_flag("--decode", *decode, "the other way round");
+  command->add_flag("--special", *special, "add (or keep) special tokens");
+  command->callback([=] { run_tokenize(*path, *decode, *special); });
+}
+
+void add_inspect(CLI::App& app) {
+  const auto path = std::make_shared<std::string>();
+  auto* command =
+      app.add_subcommand("inspect", "what a model, run, adapter, safetensors or GGUF file holds");
+  command->add_option("path", *path)->required();
+  command->callback([=] { run_inspect(*path); });
+}
+
+void add_export(CLI::App& app) {
+  const auto flags = std::make_shared<ExportFlags>();
+  auto* command = app.add_subcommand("export", "write an adapter for other tools");
+  command->add_option("from", flags->from, "run or adapter directory")->required();
+  command->add_option("--format", flags->format, export_formats())->capture_default_str();
+  command->add_option("--output", flags->output, "new directory, or new file (GGUF)")->required();
+  command->add_option("--model", flags->model, "the base model, where it lies elsewhere now");
+  command->add_option("--outtype", flags->outtype,
+                      "f16 or q8_0, for a merged GGUF file (default f16)");
+  command->add_flag("--drop-liza", flags->drop_liza, "leave out the memory (merged, gguf-lora)");
+  command->callback([=] { run_export(*flags); });
 }
 
 // One line whatever a file's names and texts hold.
@@ -95,81 +195,13 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("tptt ") + TPTT_VERSION);
   app.require_subcommand(1);
   add_train(app);
-
-  CommonFlags generate_common, common;
-  common.dtype = "float32";  // what scores
-  GenerateFlags generate;
-  auto* command = app.add_subcommand("generate", "continue a prompt, streaming");
-  add_common(*command, generate_common);
-  add_branch(*command, generate_common);
-  command->add_option("--prompt", generate.prompt, "text; without it, stdin");
-  command->add_flag("--chat", generate.chat, "the prompt is a user's turn");
-  command->add_option("--chat-template", generate.chat_template)->capture_default_str();
-  command->add_option("--max-new-tokens", generate.max_new_tokens)
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--temperature", generate.temperature, "0: greedy")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--top-p", generate.top_p, "smallest set of tokens of this probability")
-      ->capture_default_str()
-      ->check(CLI::Range(1e-6, 1.0));
-  command->add_option("--seed", generate.seed)->capture_default_str();
-  command->callback([&] { run_generate(generate_common, generate); });
-
-  EvalFlags eval;
-  command = app.add_subcommand("eval", "score a model on a task");
-  add_common(*command, common);
-  add_branch(*command, common);
-  command->add_option("--task", eval.task, "sample (exact match) or perplexity")
-      ->capture_default_str();
-  command->add_option("--data", eval.data, "rows to score (JSONL), or a .txt for perplexity")
-      ->required();
-  command->add_option("--shots", eval.shots_data, "rows for --num-fewshot");
-  command->add_option("--num-fewshot", eval.num_fewshot)
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--limit", eval.limit, "rows; 0: all")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--max-length", eval.max_length, "tokens of a row or window")
-      ->capture_default_str()
-      ->check(CLI::Range(2, 1 << 20));
-  command->add_option("--chat-template", eval.chat_template)->capture_default_str();
-  command->add_option("--batch-size", eval.batch_size)
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--output", eval.output, "also write the result to this file");
-  command->add_flag("--json", eval.json, "print one JSON object");
-  command->callback([&] { run_eval(common, eval); });
-
-  std::string input_ids, output, path, format = "peft";
-  command = app.add_subcommand("logits", "logits of given token ids, for parity checks");
-  add_common(*command, common);
-  add_branch(*command, common);
-  command->add_option("--input-ids", input_ids, "{\"input_ids\": [[...]]}")->required();
-  command->add_option("--output", output, "safetensors file")->required();
-  command->callback([&] { run_logits(common, input_ids, output); });
-
-  add_recall(app, common);
-
-  bool decode = false, special = false;
-  command = app.add_subcommand("tokenize", "one line in, one JSON array of ids out");
-  command->add_option("model", path)->required();
-  command->add_flag("--decode", decode, "the other way round");
-  command->add_flag("--special", special, "add (or keep) special tokens");
-  command->callback([&] { run_tokenize(path, decode, special); });
-
-  command =
-      app.add_subcommand("inspect", "what a model, run, adapter, safetensors or GGUF file holds");
-  command->add_option("path", path)->required();
-  command->callback([&] { run_inspect(path); });
-
-  command = app.add_subcommand("export", "write an adapter for other tools");
-  command->add_option("from", path, "run or adapter directory")->required();
-  command->add_option("--format", format, "peft or tptt")->capture_default_str();
-  command->add_option("--output", output, "new directory")->required();
-  command->callback([&] { run_export(path, format, output); });
+  add_generate(app);
+  add_eval(app);
+  add_logits(app);
+  add_recall(app);
+  add_tokenize(app);
+  add_inspect(app);
+  add_export(app);
 
   try {
     app.parse(argc, argv);

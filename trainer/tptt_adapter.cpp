@@ -99,21 +99,9 @@ bool removed(std::string& text, const std::string& part) {
   return at != std::string::npos;
 }
 
-// What the package asks of the base's config.json, for a base that has none (GGUF).
-Json hf_config(const ModelConfig& c) {
-  return {{"model_type", c.model_type},
-          {"vocab_size", c.vocab_size},
-          {"hidden_size", c.hidden_size},
-          {"num_hidden_layers", c.num_hidden_layers},
-          {"num_attention_heads", c.num_attention_heads},
-          {"num_key_value_heads", c.num_key_value_heads},
-          {"head_dim", c.head_dim},
-          {"tie_word_embeddings", c.tie_word_embeddings}};
-}
-
 // What the package can load the base from.
 std::string base_name(const ModelFiles& base) {
-  if (!base.repository.empty()) return base.repository;
+  if (const std::string name = source_repository(base); !name.empty()) return name;
   if (base.gguf.empty()) return fs::canonical(base.dir).string();
   log_warning(base.gguf +
               ": the package reads no GGUF; set base_model_name in the exported config.json to the "
@@ -188,14 +176,12 @@ std::string tptt_config_json(const AdapterConfig& config, const ModelFiles& base
   if (!config.liza) throw UsageError("--format tptt: the adapter has no memory; use --format peft");
   const LizaConfig& liza = *config.liza;
   check_exportable(liza);
-  const Json base_config = base.gguf.empty() ? read_json_file(fs::path(base.dir) / "config.json")
-                                             : hf_config(read_model_config(base));
   const bool every = liza.target_modules == std::vector<std::string>{"all"};
   const std::vector<std::string> defaults = {"attn", "self_attn", "attention"};
   Json json = {{"model_type", "tptt"},
                {"architectures", {"TpttModel"}},
                {"base_model_name", base_name(base)},
-               {"base_model_config", base_config},
+               {"base_model_config", read_config_json(base)},
                {"target_modules_names", every ? defaults : attentions},
                {"operator_mode", liza.operator_mode},
                {"recurrent_config", recurrent_config(find_operator_mode(liza.operator_mode))},

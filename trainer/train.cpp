@@ -75,7 +75,7 @@ StepResult forward_backward(CausalLM& model, const std::vector<Batch>& batches, 
 double step_flops(CausalLM& model, const StepResult& r) {
   double layers = 0;
   for (const Linear* linear : model.linears())
-    if (linear != &model.head()) layers += double(linear->in * linear->out);
+    if (linear != &model.head()) layers += double(linear->in * linear->out) * linear->share;
   const Linear& head = model.head();
   return 4 * layers * double(r.tokens) + 4 * double(head.in * head.out) * double(r.targets);
 }
@@ -254,7 +254,10 @@ class Run {
   }
 
   AdapterConfig adapter_config() const {
-    return {config_.lora, config_.liza, config_.model.name_or_path};
+    const std::string repository = source_repository(files_);
+    const bool named = !files_.gguf.empty() && !repository.empty();
+    return {config_.lora, config_.liza, named ? repository : config_.model.name_or_path,
+            files_.gguf};
   }
 
   void save() {
@@ -327,8 +330,8 @@ class Run {
     if (tokens_ > 0) {
       const ModelConfig& c = model_->config;
       const double peak = measure_gemm_gflops(
-          std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size, c.intermediate_size,
-          model_->head().weight.scalar_type(), model_->device());
+          std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size,
+          c.layers[0].mlp.intermediate_size, model_->head().weight.scalar_type(), model_->device());
       results["tokens_per_second"] = double(tokens_) / step_seconds_;
       results["gemm_peak_gflops"] = peak;
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;

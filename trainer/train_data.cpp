@@ -36,7 +36,7 @@ int64_t items_per_step(const Config& config) {
 
 TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
                                 const ModelConfig& model) {
-  const int32_t eos = model.eos_token_id.empty() ? -1 : int32_t(model.eos_token_id.front());
+  const int32_t eos = model.first_eos();
   TrainingData data;
   data.train = load_examples(config.data.train, config, tokenizer, eos, "train");
   data.eval = load_examples(config.data.eval, config, tokenizer, eos, "eval");

@@ -13,41 +13,61 @@
 namespace tptt {
 namespace {
 
-[[noreturn]] void fail(const std::string& path, const std::string& what, int fd) {
-  const std::string reason = std::strerror(errno);
-  if (fd >= 0) close(fd);
-  throw Error(path + ": cannot " + what + ": " + reason);
-}
-
-void write_all(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path, "write", fd);
-    bytes.remove_prefix(size_t(n));
-  }
+[[noreturn]] void fail(const std::string& path, const std::string& what) {
+  throw Error(path + ": cannot " + what + ": " + std::strerror(errno));
 }
 
 }  // namespace
 
 void sync_path(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail(path, "open", fd);
-  if (fsync(fd) != 0) fail(path, "sync", fd);
+  if (fd < 0) fail(path, "open");
+  const bool synced = fsync(fd) == 0;
+  const int error = errno;
   close(fd);
+  errno = error;
+  if (!synced) fail(path, "sync");
+}
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path) {
+  const std::filesystem::path target(path);
+  temporary_ = (target.parent_path() / ("." + target.filename().string() + ".tmp")).string();
+  fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail(temporary_, "create");
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  close(fd_);
+  unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(temporary_, "write");
+    bytes.remove_prefix(size_t(n));
+  }
+}
+
+void AtomicFile::commit(bool replace) {
+  if (fsync(fd_) != 0) fail(temporary_, "sync");
+  const char* from = temporary_.c_str();
+  // rename() would take an older file's place, link() never does.
+  if (replace ? std::rename(from, path_.c_str()) != 0 : link(from, path_.c_str()) != 0)
+    fail(path_, replace ? "rename into place" : "put into place");
+  if (!replace) unlink(from);
+  close(fd_);
+  fd_ = -1;
+  const std::filesystem::path target(path_);
+  sync_path(target.has_parent_path() ? target.parent_path().string() : ".");
 }
 
 void write_file_atomic(const std::string& path, std::span<const std::string_view> chunks) {
-  const std::filesystem::path target(path);
-  const std::string temporary =
-      (target.parent_path() / ("." + target.filename().string() + ".tmp")).string();
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) fail(temporary, "create", fd);
-  for (const std::string_view chunk : chunks) write_all(fd, chunk, temporary);
-  if (fsync(fd) != 0) fail(temporary, "sync", fd);
-  close(fd);
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "rename into place", -1);
-  sync_path(target.has_parent_path() ? target.parent_path().string() : ".");
+  AtomicFile file(path);
+  for (const std::string_view chunk : chunks) file.write(chunk);
+  file.commit(true);
 }
 
 void write_file_atomic(const std::string& path, std::string_view bytes) {

@@ -6,6 +6,25 @@
 
 namespace tptt {
 
+/// A file written piece by piece to `.NAME.tmp` beside `path`; without commit it is removed.
+class AtomicFile {
+ public:
+  /// Throws Error with the system's reason.
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::string_view bytes);
+  /// fsyncs, puts the file into place and fsyncs the directory. With `replace` an older file
+  /// gives way, without it one that is there is an Error.
+  void commit(bool replace);
+
+ private:
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
 /// Writes the chunks to `.NAME.tmp` beside `path`, fsyncs it, renames it into place and fsyncs
 /// the directory: readers see the old file or the whole new one. Throws Error with the system's
 /// reason.

@@ -12,42 +12,26 @@ namespace {
 constexpr uint64_t kMaxHeader = 512ull << 20;
 constexpr uint64_t kMaxName = 64 << 10;
 
-enum GgufType : uint32_t {
-  kU8,
-  kI8,
-  kU16,
-  kI16,
-  kU32,
-  kI32,
-  kF32,
-  kBool,
-  kString,
-  kArray,
-  kU64,
-  kI64,
-  kF64
-};
-
-uint64_t min_bytes(uint32_t type, const std::string& where) {
+uint64_t min_bytes(GgufType type, const std::string& where) {
   switch (type) {
-    case kU8:
-    case kI8:
-    case kBool:
+    case GgufType::U8:
+    case GgufType::I8:
+    case GgufType::Bool:
       return 1;
-    case kU16:
-    case kI16:
+    case GgufType::U16:
+    case GgufType::I16:
       return 2;
-    case kU32:
-    case kI32:
-    case kF32:
+    case GgufType::U32:
+    case GgufType::I32:
+    case GgufType::F32:
       return 4;
-    case kU64:
-    case kI64:
-    case kF64:
-    case kString:
+    case GgufType::U64:
+    case GgufType::I64:
+    case GgufType::F64:
+    case GgufType::String:
       return 8;
     default:
-      throw Error(where + ": unknown or nested value type " + std::to_string(type));
+      throw Error(where + ": unknown or nested value type " + std::to_string(uint32_t(type)));
   }
 }
 
@@ -101,21 +85,21 @@ class Cursor {
   std::vector<char> buffer_;
 };
 
-int64_t read_integer(Cursor& in, uint32_t type, const std::string& where) {
+int64_t read_integer(Cursor& in, GgufType type, const std::string& where) {
   switch (type) {
-    case kU8:
+    case GgufType::U8:
       return in.number<uint8_t>();
-    case kI8:
+    case GgufType::I8:
       return in.number<int8_t>();
-    case kU16:
+    case GgufType::U16:
       return in.number<uint16_t>();
-    case kI16:
+    case GgufType::I16:
       return in.number<int16_t>();
-    case kU32:
+    case GgufType::U32:
       return in.number<uint32_t>();
-    case kI32:
+    case GgufType::I32:
       return in.number<int32_t>();
-    case kI64:
+    case GgufType::I64:
       return in.number<int64_t>();
     default:
       break;
@@ -125,8 +109,8 @@ int64_t read_integer(Cursor& in, uint32_t type, const std::string& where) {
   return int64_t(value);
 }
 
-double read_real(Cursor& in, uint32_t type) {
-  return type == kF32 ? double(in.number<float>()) : in.number<double>();
+double read_real(Cursor& in, GgufType type) {
+  return type == GgufType::F32 ? double(in.number<float>()) : in.number<double>();
 }
 
 bool read_bool(Cursor& in, const std::string& where) {
@@ -135,8 +119,8 @@ bool read_bool(Cursor& in, const std::string& where) {
   return value == 1;
 }
 
-GgufValue read_array(Cursor& in, const std::string& where) {
-  const auto type = in.number<uint32_t>();
+GgufValue read_array(Cursor& in, GgufType& type, const std::string& where) {
+  type = GgufType(in.number<uint32_t>());
   const auto count = in.number<uint64_t>();
   if (count > in.left() / min_bytes(type, where))
     throw Error(where + ": array of " + std::to_string(count) + " values with " +
@@ -146,44 +130,23 @@ GgufValue read_array(Cursor& in, const std::string& where) {
     for (uint64_t i = 0; i < count; ++i) values.push_back(read());
     return values;
   };
-  if (type == kString)
+  if (type == GgufType::String)
     return fill(std::vector<std::string>(), [&] { return in.string(kMaxName, where); });
-  if (type == kBool) return fill(std::vector<bool>(), [&] { return read_bool(in, where); });
-  if (type == kF32 || type == kF64)
+  if (type == GgufType::Bool)
+    return fill(std::vector<bool>(), [&] { return read_bool(in, where); });
+  if (type == GgufType::F32 || type == GgufType::F64)
     return fill(std::vector<double>(), [&] { return read_real(in, type); });
   return fill(std::vector<int64_t>(), [&] { return read_integer(in, type, where); });
 }
 
-GgufValue read_value(Cursor& in, const std::string& where) {
-  const auto type = in.number<uint32_t>();
-  if (type == kArray) return read_array(in, where);
+GgufValue read_value(Cursor& in, GgufEntry& entry, const std::string& where) {
+  const GgufType type = entry.type = GgufType(in.number<uint32_t>());
+  if (type == GgufType::Array) return read_array(in, entry.element, where);
   min_bytes(type, where);
-  if (type == kString) return in.string(16 << 20, where);
-  if (type == kBool) return read_bool(in, where);
-  if (type == kF32 || type == kF64) return read_real(in, type);
+  if (type == GgufType::String) return in.string(16 << 20, where);
+  if (type == GgufType::Bool) return read_bool(in, where);
+  if (type == GgufType::F32 || type == GgufType::F64) return read_real(in, type);
   return read_integer(in, type, where);
-}
-
-FileType tensor_type(uint32_t type, const std::string& where) {
-  switch (type) {
-    case 0:
-      return FileType::F32;
-    case 1:
-      return FileType::F16;
-    case 2:
-      return FileType::Q4_0;
-    case 3:
-      return FileType::Q4_1;
-    case 8:
-      return FileType::Q8_0;
-    case 28:
-      return FileType::F64;
-    case 30:
-      return FileType::BF16;
-    default:
-      throw Error(where + ": GGUF tensor type " + std::to_string(type) +
-                  " is not supported; known: F32, F16, BF16, Q8_0, Q4_0, Q4_1");
-  }
 }
 
 TensorInfo read_tensor(Cursor& in, const std::string& path) {
@@ -197,7 +160,7 @@ TensorInfo read_tensor(Cursor& in, const std::string& path) {
     if (size > uint64_t(INT64_MAX)) throw Error(where + ": size overflows");
     info.shape.insert(info.shape.begin(), int64_t(size));
   }
-  info.type = tensor_type(in.number<uint32_t>(), where);
+  info.type = ggml_type(in.number<uint32_t>(), where);
   info.offset = in.number<uint64_t>();
   info.nbytes = tensor_nbytes(info.type, info.shape, where);
   return info;
@@ -256,7 +219,9 @@ GgufHeader read_gguf_header(const ReadFile& file) {
   for (uint64_t i = 0; i < num_keys; ++i) {
     const std::string key = in.string(kMaxName, header.path + ": key");
     const std::string where = header.path + ": key '" + key + "'";
-    if (!header.metadata.emplace(key, read_value(in, where)).second)
+    GgufEntry& entry = header.stored.emplace_back();
+    entry.key = key;
+    if (!header.metadata.emplace(key, read_value(in, entry, where)).second)
       throw Error(where + " is there twice");
   }
   std::set<std::string> names;
@@ -269,6 +234,11 @@ GgufHeader read_gguf_header(const ReadFile& file) {
   return header;
 }
 
+std::vector<GgufEntry> GgufHeader::entries() const {
+  std::vector<GgufEntry> entries = stored;
+  for (GgufEntry& entry : entries) entry.value = metadata.at(entry.key);
+  return entries;
+}
 int64_t GgufHeader::get_int(const std::string& key) const {
   return require<int64_t>(*this, key, "an integer");
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "models/formats/error.h"
+#include "models/formats/gguf.h"
 
 namespace tptt {
 namespace {
@@ -91,6 +92,7 @@ ModelFiles find_model(const std::string& name) {
   }
   if (fs::is_regular_file(name)) {
     if (fs::path(name).extension() == ".gguf") return {name, "", name, ""};
+    if (is_pickle(name)) throw UsageError("model '" + name + "': " + pickle_advice());
     throw UsageError("model '" + name + "': expected a .gguf file or a Hugging Face directory");
   }
   if (is_repository_name(name)) return find_in_hub_cache(name);
@@ -98,6 +100,20 @@ ModelFiles find_model(const std::string& name) {
                    "' does not exist; expected a Hugging Face directory, a .gguf "
                    "file, " +
                    kDefaultModel + " or org/name");
+}
+
+std::string source_repository(const ModelFiles& files) {
+  if (!files.repository.empty() || files.gguf.empty()) return files.repository;
+  const GgufHeader header = read_gguf_header(ReadFile(files.gguf));
+  const std::string name = header.get_string("general.source.huggingface.repository", "");
+  if (is_repository_name(name)) return name;
+  const std::string hub = "https://huggingface.co/";
+  for (const char* key : {"general.source.repo_url", "general.repo_url", "general.source.url"}) {
+    const std::string url = header.get_string(key, "");
+    if (url.starts_with(hub) && is_repository_name(url.substr(hub.size())))
+      return url.substr(hub.size());
+  }
+  return "";
 }
 
 WeightIndex index_weights(const ModelFiles& files) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "models/formats/json.h"
 #include "models/formats/weight_index.h"
 #include "models/model_config.h"
 
@@ -20,6 +21,13 @@ struct ModelFiles {
 /// (GGUF that scripts/setup.sh fetched), or `org/name` in the local Hugging Face cache
 /// (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub). Throws UsageError that says what to do.
 ModelFiles find_model(const std::string& name);
+
+/// The repository on the Hub that the model is from: `files.repository`, or what a GGUF file says of
+/// its source; empty when nothing tells.
+std::string source_repository(const ModelFiles& files);
+
+/// config.json, or what the metadata of a GGUF file say in its words.
+Json read_config_json(const ModelFiles& files);
 
 /// Reads config.json (+ generation_config.json) or the GGUF metadata; unsupported model types, RoPE
 /// types and activations are refused by name, sizes are bounded and checked against each other.

@@ -1,6 +1,7 @@
 #include "models/formats/safetensors.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "models/formats/atomic_file.h"
@@ -98,40 +99,78 @@ SafetensorsHeader read_safetensors_header(const ReadFile& file) {
   return header;
 }
 
-void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  std::sort(tensors.begin(), tensors.end(),
-            [](const TensorToWrite& a, const TensorToWrite& b) { return a.name < b.name; });
+namespace {
+
+// Length and JSON of a file whose tensors lie in this order.
+std::string make_header(const std::vector<TensorInfo>& tensors,
+                        const std::map<std::string, std::string>& metadata,
+                        const std::string& path) {
   Json json = Json::object();
   if (!metadata.empty()) json["__metadata__"] = metadata;
   uint64_t offset = 0;
-  for (const TensorToWrite& t : tensors) {
-    json[t.name] = {{"dtype", to_string(t.type)},
-                    {"shape", t.shape},
-                    {"data_offsets", {offset, offset + t.data.size()}}};
-    offset += t.data.size();
+  for (const TensorInfo& t : tensors) {
+    const uint64_t end = checked_add(
+        offset, tensor_nbytes(t.type, t.shape, path + ": tensor '" + t.name + "'"), path);
+    json[t.name] = {
+        {"dtype", to_string(t.type)}, {"shape", t.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
   }
   std::string header = json.dump();
   header.resize((header.size() + 7) / 8 * 8, ' ');
   std::string size(8, '\0');
   for (int i = 0; i < 8; ++i) size[i] = char(uint64_t(header.size()) >> (8 * i) & 0xFF);
-  std::vector<std::string_view> chunks{size, header};
+  return size + header;
+}
+
+void sort_by_name(auto& tensors) {
+  std::sort(tensors.begin(), tensors.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
+}  // namespace
+
+void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  sort_by_name(tensors);
+  std::vector<TensorInfo> info;
+  for (const TensorToWrite& t : tensors) info.push_back({t.name, t.type, t.shape, 0, 0});
+  const std::string header = make_header(info, metadata, path);
+  std::vector<std::string_view> chunks{header};
   for (const TensorToWrite& t : tensors)
     chunks.emplace_back(reinterpret_cast<const char*>(t.data.data()), t.data.size());
   write_file_atomic(path, chunks);
+}
+
+void write_safetensors(const std::string& path, std::vector<TensorInfo> info,
+                       const std::map<std::string, std::string>& metadata,
+                       const std::function<std::vector<std::byte>(const TensorInfo&)>& data) {
+  sort_by_name(info);
+  AtomicFile file(path);
+  file.write(make_header(info, metadata, path));
+  for (const TensorInfo& t : info) {
+    const std::vector<std::byte> bytes = data(t);
+    assert(bytes.size() == tensor_nbytes(t.type, t.shape, path));
+    file.write({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+  file.commit(true);
 }
 
 void copy_tensors(const std::string& from, const std::string& to,
                   const std::function<std::string(const std::string&)>& rename) {
   const ReadFile file(from);
   const SafetensorsHeader header = read_safetensors_header(file);
-  std::vector<std::vector<std::byte>> bytes;
-  std::vector<TensorToWrite> tensors;
+  std::vector<TensorInfo> renamed;
+  std::map<std::string, const TensorInfo*> sources;
   for (const TensorInfo& info : header.tensors) {
-    file.read(info.offset, bytes.emplace_back(info.nbytes).data(), info.nbytes);
-    tensors.push_back({rename(info.name), info.type, info.shape, bytes.back()});
+    renamed.push_back(info);
+    renamed.back().name = rename(info.name);
+    sources[renamed.back().name] = &info;
   }
-  write_safetensors(to, std::move(tensors), header.metadata);
+  write_safetensors(to, std::move(renamed), header.metadata, [&](const TensorInfo& t) {
+    std::vector<std::byte> bytes(t.nbytes);
+    file.read(sources.at(t.name)->offset, bytes.data(), bytes.size());
+    return bytes;
+  });
 }
 
 }  // namespace tptt

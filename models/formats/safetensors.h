@@ -33,6 +33,12 @@ struct TensorToWrite {
 void write_safetensors(const std::string& path, std::vector<TensorToWrite> tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 
+/// The same from `info` (name, type, shape), one tensor in memory at a time: `data` gives the bytes
+/// of each, called once in the order of the names.
+void write_safetensors(const std::string& path, std::vector<TensorInfo> info,
+                       const std::map<std::string, std::string>& metadata,
+                       const std::function<std::vector<std::byte>(const TensorInfo&)>& data);
+
 /// Copies every tensor of one file to another under the name that `rename` gives it. Throws Error.
 void copy_tensors(const std::string& from, const std::string& to,
                   const std::function<std::string(const std::string&)>& rename);

@@ -11,37 +11,6 @@
 #include "models/formats/checked.h"
 
 namespace tptt {
-namespace {
-
-struct TypeTraits {
-  FileType type;
-  const char* name;
-  uint64_t block;  // elements
-  uint64_t bytes;  // a block
-};
-
-constexpr TypeTraits kTypes[] = {
-    {FileType::F64, "F64", 1, 8},     {FileType::F32, "F32", 1, 4},
-    {FileType::F16, "F16", 1, 2},     {FileType::BF16, "BF16", 1, 2},
-    {FileType::I64, "I64", 1, 8},     {FileType::I32, "I32", 1, 4},
-    {FileType::I16, "I16", 1, 2},     {FileType::I8, "I8", 1, 1},
-    {FileType::U8, "U8", 1, 1},       {FileType::BOOL, "BOOL", 1, 1},
-    {FileType::Q8_0, "Q8_0", 32, 34}, {FileType::Q4_0, "Q4_0", 32, 18},
-    {FileType::Q4_1, "Q4_1", 32, 20},
-};
-
-const TypeTraits& traits(FileType type) {
-  for (const TypeTraits& t : kTypes)
-    if (t.type == type) return t;
-  throw Error("unknown tensor type");
-}
-
-}  // namespace
-
-std::string to_string(FileType type) {
-  return traits(type).name;
-}
-
 int64_t TensorInfo::numel() const {
   int64_t count = 1;
   for (const int64_t size : shape) count *= size;
@@ -54,10 +23,11 @@ uint64_t tensor_nbytes(FileType type, const std::vector<int64_t>& shape, const s
     if (size < 0) throw Error(what + ": negative dimension");
     count = checked_mul(count, uint64_t(size), what);
   }
-  const TypeTraits& t = traits(type);
-  if (t.block > 1 && (shape.empty() || shape.back() % int64_t(t.block) != 0))
-    throw Error(what + ": rows of " + t.name + " must be a multiple of 32 long");
-  const uint64_t bytes = checked_mul(count / t.block, t.bytes, what);
+  const FileTypeInfo& t = info_of(type);
+  if (t.block > 1 && (shape.empty() || shape.back() % t.block != 0))
+    throw Error(what + ": rows of " + t.name + " must be a multiple of " + std::to_string(t.block) +
+                " long");
+  const uint64_t bytes = checked_mul(count / t.block, t.block_bytes, what);
   if (count > uint64_t(INT64_MAX)) throw Error(what + ": size overflows");
   return bytes;
 }

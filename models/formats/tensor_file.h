@@ -5,13 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "models/formats/file_type.h"
+
 namespace tptt {
-
-/// Element types of tensors in files; the last ones are GGUF blocks of 32 elements.
-enum class FileType { F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL, Q8_0, Q4_0, Q4_1 };
-
-/// Name as the formats write it ("BF16").
-std::string to_string(FileType type);
 
 /// One tensor's place in a file.
 struct TensorInfo {

@@ -18,7 +18,7 @@ void add_safetensors(WeightIndex& index, const std::string& path) {
   const int file = int(index.files.size()) - 1;
   for (TensorInfo& info : read_safetensors_header(index.files[file]).tensors) {
     const std::string name = info.name;
-    if (!index.entries.emplace(name, WeightIndex::Entry{file, std::move(info), 0}).second)
+    if (!index.entries.emplace(name, WeightIndex::Entry{file, std::move(info)}).second)
       throw Error(path + ": tensor '" + name + "' is also in another file of this model");
   }
 }
@@ -54,51 +54,47 @@ WeightIndex index_sharded(const fs::path& map_file) {
   return index;
 }
 
-struct NamePair {
-  const char* gguf;
-  const char* hugging_face;
-};
+bool is_configuration(const std::string& name) {
+  return name == kGgufRopeFactors || name == kGgufLongFactors || name == kGgufShortFactors;
+}
 
-constexpr NamePair kTop[] = {
-    {"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}};
-constexpr NamePair kLayer[] = {
-    {"attn_q", "self_attn.q_proj"},          {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},          {"attn_output", "self_attn.o_proj"},
-    {"ffn_gate", "mlp.gate_proj"},           {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},           {"attn_norm", "input_layernorm"},
-    {"ffn_norm", "post_attention_layernorm"}};
-
-// "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; empty when not known.
-std::string hugging_face_name(const std::string& name, std::string* module) {
-  const size_t dot = name.rfind('.');
-  if (dot == std::string::npos) return "";
-  const std::string suffix = name.substr(dot);
-  if (suffix != ".weight" && suffix != ".bias") return "";
-  std::string stem = name.substr(0, dot);
-  for (const NamePair& pair : kTop)
-    if (stem == pair.gguf) return pair.hugging_face + suffix;
-  const size_t end = stem.find('.', 4);
-  if (!stem.starts_with("blk.") || end == std::string::npos) return "";
-  *module = stem.substr(end + 1);
-  for (const NamePair& pair : kLayer)
-    if (*module == pair.gguf)
-      return "model.layers." + stem.substr(4, end - 4) + "." + pair.hugging_face + suffix;
-  return "";
+// All experts of a layer lie in one tensor [experts, out, in]: an entry for each.
+void add_experts(WeightIndex& index, const TensorInfo& info, const std::string& pattern) {
+  const std::string where = index.files[0].path() + ": tensor '" + info.name + "'";
+  if (info.shape.size() != 3 || info.shape[0] < 1 || info.nbytes % uint64_t(info.shape[0]) != 0)
+    throw Error(where + ": expected the experts of a layer, one [out, in] each");
+  const size_t star = pattern.find('*');
+  for (int64_t i = 0; i < info.shape[0]; ++i) {
+    TensorInfo one = info;
+    one.shape.erase(one.shape.begin());
+    one.nbytes = info.nbytes / uint64_t(info.shape[0]);
+    one.offset = info.offset + uint64_t(i) * one.nbytes;
+    one.name = pattern.substr(0, star) + std::to_string(i) + pattern.substr(star + 1);
+    const std::string name = one.name;
+    index.entries.emplace(name, WeightIndex::Entry{0, std::move(one)});
+  }
 }
 
 }  // namespace
+
+bool is_pickle(const fs::path& path) {
+  const std::string ending = path.extension().string();
+  return ending == ".bin" || ending == ".pt" || ending == ".pth" || ending == ".ckpt";
+}
+
+std::string pickle_advice() {
+  return "pickle files (.bin, .pt) can run code and are not read: load the model in Transformers "
+         "and save_pretrained(DIR)";
+}
 
 WeightIndex index_safetensors_dir(const std::string& dir) {
   const fs::path root(dir);
   if (fs::exists(root / "model.safetensors.index.json"))
     return index_sharded(root / "model.safetensors.index.json");
   if (!fs::exists(root / "model.safetensors")) {
-    const bool pickle =
-        fs::exists(root / "pytorch_model.bin") || fs::exists(root / "pytorch_model.bin.index.json");
-    throw Error(dir + ": model.safetensors is missing" +
-                (pickle ? "; pickle files (.bin) can run code and are not read: load the model in "
-                          "Transformers and save_pretrained(..., safe_serialization=True)"
-                        : ""));
+    bool pickle = false;
+    for (const auto& entry : fs::directory_iterator(root)) pickle |= is_pickle(entry.path());
+    throw Error(dir + ": model.safetensors is missing" + (pickle ? "; " + pickle_advice() : ""));
   }
   WeightIndex index;
   add_safetensors(index, (root / "model.safetensors").string());
@@ -110,23 +106,23 @@ WeightIndex index_gguf(const std::string& path) {
   index.files.emplace_back(path);
   const GgufHeader header = read_gguf_header(index.files[0]);
   const std::string architecture = header.get_string("general.architecture");
-  const bool permuted = architecture == "llama";
-  const int64_t heads = permuted ? header.get_int("llama.attention.head_count") : 0;
-  const int64_t kv_heads = permuted ? header.get_int("llama.attention.head_count_kv", heads) : 0;
+  const int64_t heads = header.get_int(architecture + ".attention.head_count");
+  const int64_t kv_heads = header.get_int(architecture + ".attention.head_count_kv", heads);
   for (const TensorInfo& info : header.tensors) {
-    if (info.name == kGgufRopeFactors) continue;  // part of the configuration
-    std::string module;
-    const std::string name = hugging_face_name(info.name, &module);
-    if (name.empty())
+    if (is_configuration(info.name)) continue;
+    const auto name = hf_tensor_name(architecture, info.name);
+    if (!name)
       throw Error(path + ": tensor '" + info.name + "' of architecture '" + architecture +
                   "' is not supported");
-    const int64_t permuted_heads = !permuted            ? 0
-                                   : module == "attn_q" ? heads
-                                   : module == "attn_k" ? kv_heads
-                                                        : 0;
-    TensorInfo renamed = info;
-    renamed.name = name;
-    index.entries.emplace(name, WeightIndex::Entry{0, std::move(renamed), permuted_heads});
+    if (name->change == GgufChange::stacked_experts) {
+      add_experts(index, info, name->name);
+      continue;
+    }
+    WeightIndex::Entry entry{0, info, name->change};
+    entry.info.name = name->name;
+    if (name->change == GgufChange::permuted_q) entry.permuted_heads = heads;
+    if (name->change == GgufChange::permuted_k) entry.permuted_heads = kv_heads;
+    index.entries.emplace(name->name, std::move(entry));
   }
   return index;
 }

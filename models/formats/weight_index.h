@@ -1,9 +1,11 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "models/formats/gguf_names.h"
 #include "models/formats/tensor_file.h"
 
 namespace tptt {
@@ -13,14 +15,16 @@ struct WeightIndex {
   struct Entry {
     int file = 0;  // index into files
     TensorInfo info;
-    /// For GGUF llama q/k: the number of heads whose rows are stored interleaved for ggml's RoPE
-    /// and must be un-permuted to the half-split order; 0 when the rows are as Hugging Face has
-    /// them.
-    int64_t permuted_heads = 0;
+    GgufChange change = GgufChange::none;  // what a GGUF file did to the values
+    int64_t permuted_heads = 0;            // of permuted_q and permuted_k
   };
   std::vector<ReadFile> files;
   std::map<std::string, Entry> entries;
 };
+
+/// Whether a file's name is that of pickled weights, which are never read; what to do instead.
+bool is_pickle(const std::filesystem::path& path);
+std::string pickle_advice();
 
 /// From a directory with model.safetensors or model.safetensors.index.json (whose file names must
 /// be plain names inside the directory). Throws Error; .bin and .pt files are refused by name.

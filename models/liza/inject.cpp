@@ -37,7 +37,7 @@ void inject_liza(CausalLM& model, const LizaConfig& config) {
       unmatched.erase(target);
     }
     if (!chosen) continue;
-    attention->liza = make_liza_layer(config, attention->num_heads, model.device());
+    attention->liza = make_liza_layer(config, attention->config.num_attention_heads, model.device());
     if (config.max_self_attn_length)
       attention->bounded = {*config.max_self_attn_length, config.num_sink_tokens};
   }

@@ -45,13 +45,14 @@ TEST_CASE("an alpaca row becomes a conversation") {
   const Row row = read(R"({"instruction": "a", "input": "b", "output": "c", "text": "x"})")[0];
   REQUIRE(row.messages.size() == 2);
   CHECK(row.messages[0].role == "user");
-  CHECK(row.messages[0].content == "a\n\nb");
+  CHECK(row.messages[0].content == "a");
+  CHECK(row.messages[0].input == "b");
   CHECK(row.messages[1].role == "assistant");
   CHECK(row.messages[1].content == "c");
   for (const char* no_input : {R"({"instruction": "a", "input": "", "output": "c"})",
                                R"({"instruction": "a", "input": null, "output": "c"})",
                                R"({"instruction": "a", "output": "c"})"})
-    CHECK(read(no_input)[0].messages[0].content == "a");
+    CHECK(read(no_input)[0].messages[0].input == "");
 }
 
 TEST_CASE("messages come before a prompt in the same row") {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int32_t kBos = 256, kEos = 257;
 
-/// Bytes as ids, with the special tokens a post-processor would add.
+/// Bytes as ids but for <s> and </s>, with the special tokens a post-processor would add.
 class ByteTokenizer : public Tokenizer {
  public:
   explicit ByteTokenizer(bool adds_bos = false, bool adds_eos = false)
@@ -20,15 +20,19 @@ class ByteTokenizer : public Tokenizer {
                   std::vector<size_t>* offsets = nullptr) const override {
     TokenIds ids;
     if (add_special && adds_bos_) ids.push_back(kBos);
-    for (const char c : text) {
-      if (offsets) offsets->push_back(ids.size());
-      ids.push_back(uint8_t(c));
+    for (size_t at = 0; at < text.size();) {
+      const bool bos = text.substr(at, 3) == "<s>", eos = text.substr(at, 4) == "</s>";
+      if (offsets) offsets->push_back(at);
+      ids.push_back(bos ? kBos : eos ? kEos : uint8_t(text[at]));
+      at += bos ? 3 : eos ? 4 : 1;
     }
     if (add_special && adds_eos_) ids.push_back(kEos);
     return ids;
   }
   std::vector<DecoderStep> decoder() const override { return {}; }
-  std::string token(int32_t id) const override { return std::string(1, char(id)); }
+  std::string token(int32_t id) const override {
+    return id == kEos ? "</s>" : std::string(1, char(id));
+  }
   std::string token_bytes(int32_t id) const override { return std::string(1, char(id)); }
   bool is_special(int32_t id) const override { return id >= kBos; }
   int64_t vocab_size() const override { return 258; }
@@ -48,9 +52,10 @@ const Row kChat = {{{"user", "hi"}, {"assistant", "yes"}, {"user", "so"}, {"assi
                    "",
                    "chat.jsonl:1"};
 
-TokenizeOptions options(int64_t max_length = 384, const std::string& strategy = "truncate") {
+TokenizeOptions options(int64_t max_length = 384, const std::string& strategy = "truncate",
+                        const std::string& chat_template = "chatml") {
   TokenizeOptions out;
-  out.chat_template = "chatml";
+  out.chat_template = chat_template;
   out.max_length = max_length;
   out.excess_length_strategy = strategy;
   return out;
@@ -83,6 +88,42 @@ TEST_CASE("BOS is added once, EOS of the post-processor never") {
   CHECK(chat.examples[0].ids[0] == kBos);
   CHECK(chat.examples[0].ids[1] == '<');
   CHECK(trained_text(chat.examples[0]) == "yes<|im_end|>no<|im_end|>");
+}
+
+TEST_CASE("BOS that a chat template writes is not doubled") {
+  for (const bool adds_bos : {false, true}) {
+    const auto out = tokenize_rows({kChat}, ByteTokenizer(adds_bos), kEos,
+                                   options(384, "truncate", "mistral-v3-tekken"));
+    const TokenIds& ids = out.examples[0].ids;
+    CHECK(ids[0] == kBos);
+    CHECK(std::count(ids.begin(), ids.end(), kBos) == 1);
+    CHECK(trained_text(out.examples[0]) == "yes$no$");
+  }
+}
+
+TEST_CASE("a prompt's ids begin the trained row") {
+  const std::vector<Message> asked(kChat.messages.begin(), kChat.messages.end() - 1);
+  for (const char* name : {"chatml", "zephyr", "llama2", "gemma3", "alpaca", "qwen3-nothink"}) {
+    INFO(name);
+    const ByteTokenizer tokenizer(true, true);
+    const auto out = tokenize_rows({kChat}, tokenizer, kEos, options(999, "truncate", name));
+    const TokenIds prompt = encode_chat_prompt(asked, tokenizer, kEos, name);
+    const Example& row = out.examples[0];
+    REQUIRE(prompt.size() < row.ids.size());
+    CHECK(std::equal(prompt.begin(), prompt.end(), row.ids.begin()));
+    CHECK(row.train[prompt.size()]);
+    CHECK_FALSE(row.train[prompt.size() - 1]);
+  }
+}
+
+TEST_CASE("a conversation its template cannot hold is refused by file and line") {
+  const Row row = {{{"system", "be"}, {"user", "a"}, {"assistant", "b"}}, "", "", "chat.jsonl:3"};
+  const auto rows = [&](const char* name, int32_t eos) {
+    return tokenize_rows({row}, ByteTokenizer(), eos, options(384, "truncate", name));
+  };
+  CHECK_THROWS_WITH(rows("gemma2", kEos),
+                    Contains("chat.jsonl:3: messages[0]: role 'system', expected 'user'"));
+  CHECK_THROWS_WITH(rows("zephyr", -1), Contains("chat.jsonl:3") && Contains("eos_token_id"));
 }
 
 TEST_CASE("assistant turns and their end tokens train") {

@@ -4,7 +4,6 @@ usage: make_tokenizer_golden.py SMOLLM2_DIR OUT_DIR [--train] [--corpus TEXT]   
 OUT_DIR/texts.json: the corpus. OUT_DIR/NAME/golden.json for each kind of tokenizer_kinds.py, beside its tokenizer.json (or
 tokenizer.model) and tokenizer.gguf, and for smollm2: special_ids (what an empty text gives with special tokens) and rows of [ids,
 decoded text, without special tokens], null where that is the text; sentencepiece's rows have the last alone, or are null.
-OUT_DIR/chat.json: conversations as Jinja renders them with the model's own template and with plain chatml.
 Without --train it takes the tokenizers of tests/golden/tokenizers, so that what it writes must equal what is committed there.
 --corpus adds the first 200 kB of a text: OUT_DIR/corpus.json, and each kind's ids, NAME/corpus.json.
 """
@@ -14,7 +13,6 @@ import shutil
 import sys
 
 import sentencepiece
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
@@ -107,27 +105,6 @@ def read_corpus(path):
     return [*text.splitlines(keepends=True), text]
 
 
-CHATML = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
-          "{% endfor %}{% if add_generation_prompt %}{{'<|im_start|>assistant\n'}}{% endif %}")
-TURNS = [[("user", "hi"), ("assistant", "hello")], [("system", "Be brief."), ("user", "hi"), ("assistant", "yes")], [("user", "")],
-         [("user", "  odd\n\nblanks \t"), ("assistant", " x \n"), ("user", "again"), ("assistant", "")], [("system", ""), ("user", "a")],
-         [("user", "{{ 7 * 7 }} {% raw %}"), ("assistant", "<|im_end|>")], [("assistant", "first")], [("user", "\U0001F642\r\n")]]
-
-
-def write_chats(smollm2, path):
-    # Transformers' own settings for templates.
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    rows = []
-    for name, text in (("smollm2", (smollm2 / "chat_template.jinja").read_text()), ("chatml", CHATML)):
-        template = environment.from_string(text)
-        for turns in TURNS:
-            messages = [{"role": role, "content": content} for role, content in turns]
-            for prompt in (False, True):
-                rows.append({"template": name, "text": text, "messages": messages, "add_generation_prompt": prompt,
-                             "rendered": template.render(messages=messages, add_generation_prompt=prompt)})
-    path.write_text(json.dumps(rows, indent=0) + "\n")
-
-
 def main():
     smollm2, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     training = [pathlib.Path(__file__).read_text(), *TEXTS]
@@ -146,7 +123,6 @@ def main():
         if "--train" in sys.argv:
             train_sentencepiece(name, training, out / name)
         write_sentencepiece(name, out, corpus)
-    write_chats(smollm2, out / "chat.json")
     (out / "smollm2").mkdir(exist_ok=True)
     write(Tokenizer.from_file(str(smollm2 / "tokenizer.json")), out / "smollm2", corpus)
 

@@ -3,12 +3,15 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
 #include "models/formats/error.h"
+#include "models/formats/json.h"
 #include "models/formats/model_files.h"
 #include "models/formats/safetensors.h"
 #include "models/lora.h"
@@ -16,15 +19,42 @@
 
 namespace tptt {
 
+namespace fs = std::filesystem;
+
 std::string golden_dir() {
   const char* made = std::getenv("TPTT_GOLDEN_DIR");
   return made ? made : TPTT_SOURCE_DIR "/tests/golden";
 }
 
 std::unique_ptr<CausalLM> load_tiny(const std::string& name, at::ScalarType dtype) {
-  const std::string dir = golden_dir() + "/llama/" + name;
-  const std::string gguf = dir + "/model.gguf";
-  return load_causal_lm(find_model(std::filesystem::exists(gguf) ? gguf : dir), dtype, at::kCPU);
+  return load_dir(golden_dir() + "/llama/" + name, dtype);
+}
+
+std::unique_ptr<CausalLM> load_dir(const std::string& dir, at::ScalarType dtype) {
+  return load_causal_lm(find_model(dir), dtype, at::kCPU);
+}
+
+std::vector<std::string> golden_models() {
+  std::vector<std::string> all;
+  for (const auto& family : fs::directory_iterator(golden_dir()))
+    for (const auto& model :
+         family.is_directory() ? fs::directory_iterator(family) : fs::directory_iterator())
+      if (fs::exists(model.path() / "golden.safetensors")) all.push_back(model.path().string());
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+Golden read_golden_file(const std::string& dir) {
+  const Json json = read_json_file(dir + "/golden.json");
+  Golden golden;
+  std::vector<int64_t> flat;
+  for (const Json& row : json["input_ids"]) {
+    golden.lengths.push_back(int64_t(row.size()));
+    for (const Json& id : row) flat.push_back(id.get<int64_t>());
+  }
+  golden.ids = at::tensor(flat, at::kLong);
+  golden.greedy = json["greedy"].get<std::vector<int64_t>>();
+  return golden;
 }
 
 at::Tensor read_golden(const std::string& path, const std::string& name) {
@@ -40,7 +70,7 @@ at::Tensor read_golden(const std::string& path, const std::string& name) {
 
 at::Tensor logits(const CausalLM& model, const at::Tensor& ids, const std::vector<int64_t>& lengths,
                   DecodeCache* cache) {
-  return model.head().forward(model.hidden(ids, model.context(lengths, {}, cache)), {});
+  return model.logits(model.hidden(ids, model.context(lengths, {}, cache)));
 }
 
 double relative(const at::Tensor& a, const at::Tensor& b) {

@@ -13,8 +13,22 @@ namespace tptt {
 /// tests/golden, or TPTT_GOLDEN_DIR: files that a script has just made.
 std::string golden_dir();
 
-/// The tiny model tests/golden/llama/NAME, made by make_llama_golden.py.
+/// The tiny model tests/golden/llama/NAME.
 std::unique_ptr<CausalLM> load_tiny(const std::string& name, at::ScalarType dtype = at::kFloat);
+
+/// Every tests/golden/FAMILY/NAME, made by make_family_golden.py.
+std::vector<std::string> golden_models();
+
+/// The model of a directory.
+std::unique_ptr<CausalLM> load_dir(const std::string& dir, at::ScalarType dtype = at::kFloat);
+
+/// The golden.json of such a directory.
+struct Golden {
+  at::Tensor ids;                // [N] int64, all rows one after another
+  std::vector<int64_t> lengths;  // of each row
+  std::vector<int64_t> greedy;   // what follows the first 12 tokens of row 0
+};
+Golden read_golden_file(const std::string& dir);
 
 /// One tensor of a float32 safetensors file.
 at::Tensor read_golden(const std::string& path, const std::string& name);

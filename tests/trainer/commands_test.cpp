@@ -24,13 +24,6 @@ void check_one_line(const Outcome& outcome, int code, const std::string& fragmen
   CHECK(last.find(fragment) != std::string::npos);
 }
 
-void replace_in(const fs::path& path, const std::string& from, const std::string& to) {
-  std::string text = read_text(path);
-  const size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  write_text(path, text.replace(at, from.size(), to));
-}
-
 }  // namespace
 
 TEST_CASE("a wrong command line or configuration is one line and exit code 2") {
@@ -82,7 +75,7 @@ TEST_CASE("broken model files are one line and exit code 1") {
   }
   SECTION("truncated GGUF") {
     const fs::path gguf = dir.path / "cut.gguf";
-    fs::copy_file(TPTT_SOURCE_DIR "/tests/golden/llama/gguf_blocks/model.gguf", gguf);
+    fs::copy_file(TPTT_SOURCE_DIR "/tests/golden/gguf_models/llama-tied.gguf", gguf);
     fs::resize_file(gguf, fs::file_size(gguf) - 40);
     check_one_line(run_tptt("logits " + gguf.string() + " --input-ids i --output o"), 1,
                    "truncated");

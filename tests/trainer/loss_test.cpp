@@ -6,6 +6,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/tanh.h>
 #include <c10/core/GradMode.h>
 
 #include "models/liza/inject.h"
@@ -61,17 +62,25 @@ std::unique_ptr<CausalLM> trainable_model(const std::string& operator_mode, doub
 
 TEST_CASE("the chunked loss and its gradient are cross_entropy's") {
   at::manual_seed(2);
-  Linear head;
-  head.weight = at::randn({97, 24});
+  const double cap = GENERATE(0.0, 3.0);
+  ModelConfig config;
+  config.vocab_size = 97;
+  config.hidden_size = 24;
+  config.final_logit_softcapping = cap;
+  CausalLM model(config);
+  const at::Tensor weight = at::randn({97, 24});
+  for (const BaseParameter& p : model.base_parameters())
+    if (p.name == "lm_head.weight") *p.tensor = weight;
   for (const int64_t count : {1, 255, 256, 257, 700}) {
     at::Tensor rows = at::randn({count, 24}).requires_grad_(true);
     const at::Tensor targets = at::randint(0, 97, {count}, at::TensorOptions().dtype(at::kLong));
-    const at::Tensor expected =
-        at::cross_entropy_loss(rows.mm(head.weight.t()), targets, {}, at::Reduction::Sum);
+    const at::Tensor raw = rows.mm(weight.t());
+    const at::Tensor expected = at::cross_entropy_loss(cap > 0 ? at::tanh(raw / cap) * cap : raw,
+                                                       targets, {}, at::Reduction::Sum);
     expected.backward();
     const at::Tensor grad = rows.grad().clone();
     rows.mutable_grad() = at::Tensor();
-    const at::Tensor ours = sum_cross_entropy(head, rows, targets);
+    const at::Tensor ours = sum_cross_entropy(model, rows, targets);
     (ours * 0.5).backward();
     CHECK(relative(ours, expected) < 1e-6);
     CHECK(relative(rows.grad() * 2, grad) < 1e-6);

@@ -48,13 +48,12 @@ void score_text(const LoadedModel& loaded, const EvalFlags& flags, Branch branch
 
 void score_rows(const LoadedModel& loaded, const EvalFlags& flags, Branch branch, Json& result) {
   const auto rows = read_rows(flags.data, "auto", flags.limit);
-  const auto& ends = loaded.model->config.eos_token_id;
   TokenizeOptions options;
   options.max_length = flags.max_length;
   if (!rows[0].messages.empty())
     options.chat_template = resolve_chat_template(flags.chat_template, *loaded.tokenizer);
   const TokenizedRows tokenized =
-      tokenize_rows(rows, *loaded.tokenizer, ends.empty() ? -1 : int32_t(ends[0]), options);
+      tokenize_rows(rows, *loaded.tokenizer, loaded.model->config.first_eos(), options);
   result["rows"] = rows.size();
   add_loss(result, evaluate_loss(*loaded.model, tokenized.examples, kBatchTokens, branch));
   if (flags.task == "perplexity") return;

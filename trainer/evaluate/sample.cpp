@@ -25,18 +25,22 @@ std::string expected_answer(const Row& row) {
   return stripped(row.messages.empty() ? row.completion : row.messages.back().content);
 }
 
-TokenIds prompt_ids(const Tokenizer& tokenizer, const std::string& chat_template, const Row& row,
+// Of the system texts the row's own stays, in front of the shots.
+TokenIds prompt_ids(const CausalLM& model, const Tokenizer& tokenizer,
+                    const std::string& chat_template, const Row& row,
                     const std::vector<Row>& shot_rows, int64_t shots) {
-  std::vector<Message> turns;
+  const bool system = !row.messages.empty() && row.messages[0].role == "system";
+  std::vector<Message> turns(row.messages.begin(), row.messages.begin() + system);
   std::string text;
   for (int64_t i = 0; i < shots; ++i) {
     const Row& shot = shot_rows[i];
-    turns.insert(turns.end(), shot.messages.begin(), shot.messages.end());
+    std::copy_if(shot.messages.begin(), shot.messages.end(), std::back_inserter(turns),
+                 [](const Message& m) { return m.role != "system"; });
     text += shot.prompt + shot.completion + "\n";
   }
   if (row.messages.empty()) return tokenizer.encode(text + row.prompt, true);
-  turns.insert(turns.end(), row.messages.begin(), row.messages.end() - 1);
-  return encode_pieces(tokenizer, render_chat(chat_template, turns, true)).ids;
+  turns.insert(turns.end(), row.messages.begin() + system, row.messages.end() - 1);
+  return encode_chat_prompt(turns, tokenizer, model.config.first_eos(), chat_template);
 }
 
 }  // namespace
@@ -79,7 +83,7 @@ ExactMatchScore evaluate_exact_match(const CausalLM& model, const Tokenizer& tok
     const size_t end = std::min(rows.size(), begin + size_t(batch_size));
     std::vector<TokenIds> prompts;
     for (size_t i = begin; i < end; ++i)
-      prompts.push_back(prompt_ids(tokenizer, chat_template, rows[i], shot_rows, shots));
+      prompts.push_back(prompt_ids(model, tokenizer, chat_template, rows[i], shot_rows, shots));
     GenerateOptions options;
     options.max_new_tokens = kAnswerTokens;
     options.branch = branch;

@@ -31,7 +31,7 @@ std::vector<TokenScore> score_tokens(const CausalLM& model, const std::vector<in
   for (int64_t begin = 0; begin < hidden.size(0); begin += kChunkRows) {
     const int64_t count = std::min(kChunkRows, hidden.size(0) - begin);
     const at::Tensor logits =
-        model.head().forward(hidden.narrow(0, begin, count), {}).to(at::kFloat);  // [C, V]
+        model.logits(hidden.narrow(0, begin, count)).to(at::kFloat);  // [C, V]
     const std::vector<int64_t> part(targets.begin() + begin, targets.begin() + begin + count);
     const at::Tensor target = at::tensor(part, index);
     const at::Tensor log_p = at::_log_softmax(logits, 1, false)

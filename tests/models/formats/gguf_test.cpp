@@ -83,7 +83,8 @@ TEST_CASE("broken GGUF files are refused with what is wrong") {
       {padded(head(1, 0) + tensor("t", 2, ~uint64_t(0) - 31)) + "12345678", "overflow"},
       {padded(head(1, 0) + tensor("t", uint64_t(1) << 62, 0)) + "12345678", "overflow"},
       {padded(head(1, 0) + tensor("t", 2, 3)) + "12345678", "not aligned"},
-      {padded(head(1, 0) + tensor("t", 2, 0, 12)) + "12345678", "type 12"},
+      {padded(head(1, 0) + tensor("t", 2, 0, 22)) + "12345678", "type IQ2_S"},
+      {padded(head(1, 0) + tensor("t", 32, 0, 12)) + std::string(64, 'x'), "multiple of 256"},
       {padded(head(1, 0) + tensor("t", 33, 0, 8)) + std::string(64, 'x'), "multiple of 32"},
       {padded(head(2, 0) + tensor("t", 2, 0) + tensor("t", 2, 0)) + "12345678", "twice"},
   };

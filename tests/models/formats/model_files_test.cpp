@@ -37,8 +37,8 @@ TEST_CASE("a model that is not there says how to get it") {
   CHECK_THAT(refusal("someone/some-model"), Contains("hf download someone/some-model"));
   const TempDir dir;
   CHECK_THAT(refusal(dir.path.string()), Contains("config.json is missing"));
-  write_text(dir.path / "model.bin", "x");
-  CHECK_THAT(refusal((dir.path / "model.bin").string()), Contains("expected a .gguf file"));
+  write_text(dir.path / "model.onnx", "x");
+  CHECK_THAT(refusal((dir.path / "model.onnx").string()), Contains("expected a .gguf file"));
 }
 
 TEST_CASE("a model in the Hugging Face cache is found through its links, and no further") {
@@ -60,13 +60,18 @@ TEST_CASE("a model in the Hugging Face cache is found through its links, and no 
 
 TEST_CASE("configurations that make no sense are refused by key") {
   CHECK(config_refusal("").empty());
-  CHECK_THAT(config_refusal(R"(, "hidden_act": "gelu")"), Contains("'gelu' is not supported"));
+  CHECK_THAT(config_refusal(R"(, "hidden_act": "xielu")"),
+             Contains("'xielu' is not supported; known: silu"));
   CHECK_THAT(config_refusal(R"(, "num_key_value_heads": 0)"), Contains("num_key_value_heads"));
   CHECK_THAT(config_refusal(R"(, "num_key_value_heads": 3)"), Contains("num_key_value_heads"));
   CHECK_THAT(config_refusal(R"(, "head_dim": 3)"), Contains("head_dim must be even"));
   CHECK_THAT(config_refusal(R"(, "head_dim": 1e30)"), Contains("head_dim"));
+  CHECK_THAT(config_refusal(R"(, "rope_scaling": {"type": "mrope", "factor": 2})"),
+             Contains("'mrope' is not supported; known: default, linear, dynamic, yarn"));
   CHECK_THAT(config_refusal(R"(, "rope_scaling": {"type": "yarn", "factor": 2})"),
-             Contains("'yarn' is not supported"));
+             Contains("original_max_position_embeddings"));
+  CHECK_THAT(config_refusal(R"(, "quantization_config": {"quant_method": "gptq"})"),
+             Contains("'gptq' is not supported"));
   CHECK_THAT(config_refusal(R"(, "rope_scaling": {"rope_type": "llama3", "factor": 8})"),
              Contains("original_max_position_embeddings"));
   CHECK_THAT(config_refusal(R"(, "eos_token_id": 8)"), Contains("outside the vocabulary"));
@@ -99,4 +104,7 @@ TEST_CASE("pickle files are named and not read") {
   const TempDir dir;
   write_text(dir.path / "pytorch_model.bin", "x");
   CHECK_THAT(index_refusal(dir.path), Contains("can run code"));
+  write_text(dir.path / "model.pt", "x");
+  CHECK_THAT(message_of<UsageError>([&] { find_model((dir.path / "model.pt").string()); }),
+             Contains("can run code") && Contains("save_pretrained"));
 }

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tptt {
+
+/// What llama.cpp's conversion does to a tensor's values.
+enum class GgufChange {
+  none,
+  permuted_q,      // rows of each query head: two halves become pairs (rotary embedding's order)
+  permuted_k,      // the same for key heads
+  plus_one,        // Gemma's norms, which Transformers adds 1 to
+  transposed,      // GPT-2's Conv1D: [in, out] becomes [out, in]
+  stacked_experts  // one tensor [experts, out, in] for all experts of a layer
+};
+
+struct GgufName {
+  std::string name;
+  GgufChange change = GgufChange::none;
+  int64_t expert = -1;  // the one that a Hugging Face name of stacked experts means
+};
+
+/// The names of general.architecture that have a table, sorted.
+std::vector<std::string> gguf_architectures();
+
+/// The Hugging Face name of a GGUF tensor, with "*" for the expert of stacked_experts, and the
+/// GGUF name of a Hugging Face one; nothing when the architecture has no such tensor (RoPE
+/// factors: they are configuration). A file with tied embeddings has no output.weight. Throws
+/// Error for an architecture that has no table. Source: gguf-py's tensor_mapping.py and
+/// llama.cpp's conversion.
+std::optional<GgufName> hf_tensor_name(const std::string& architecture, const std::string& gguf);
+std::optional<GgufName> gguf_tensor_name(const std::string& architecture, const std::string& hf);
+
+}  // namespace tptt

@@ -1,0 +1,227 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/stack.h>
+#include <c10/core/GradMode.h>
+
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <map>
+
+#include "models/formats/dequant.h"
+#include "models/formats/error.h"
+#include "models/formats/gguf.h"
+#include "models/formats/gguf_writer.h"
+#include "models/formats/quant.h"
+#include "models/formats/safetensors.h"
+#include "models/lora.h"
+#include "models/registry.h"
+#include "trainer/adapter.h"
+#include "trainer/export_job.h"
+#include "trainer/log.h"
+
+namespace tptt {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The adapter's update of each weight [out, in], by the weight's name in the base's files.
+class Updates {
+ public:
+  Updates(CausalLM& model, const WeightIndex& index) {
+    const std::string& embedding = model.config.embed_tokens;
+    const size_t prefix = embedding.find('.') + 1;
+    for (const Linear* linear : model.linears()) {
+      if (!linear->lora) continue;
+      std::string name = linear->name + ".weight";
+      // A file saved from the model without its head has no "model." before its names.
+      if (!index.entries.count(name)) name.erase(0, prefix);
+      if (!index.entries.count(name))
+        throw Error(index.files.at(0).path() + ": tensor '" + linear->name +
+                    ".weight' is missing, and the adapter changes it; is this its base model?");
+      adapted_[name] = linear;
+    }
+  }
+
+  /// Undefined when the adapter does not touch the weight.
+  at::Tensor of(const std::string& name) const {
+    const auto found = adapted_.find(name);
+    if (found == adapted_.end()) return {};
+    const Lora& lora = *found->second->lora;
+    return at::mm(lora.b, lora.a) * lora.scaling;
+  }
+
+ private:
+  std::map<std::string, const Linear*> adapted_;
+};
+
+at::ScalarType scalar_type(FileType type) {
+  return type == FileType::F64    ? at::kDouble
+         : type == FileType::F16  ? at::kHalf
+         : type == FileType::BF16 ? at::kBFloat16
+                                  : at::kFloat;
+}
+
+std::vector<std::byte> read_bytes(const ReadFile& file, const TensorInfo& info) {
+  std::vector<std::byte> bytes(info.nbytes);
+  file.read(info.offset, bytes.data(), bytes.size());
+  return bytes;
+}
+
+at::Tensor read_float(const ReadFile& file, const TensorInfo& info) {
+  at::Tensor x = at::empty(info.shape, at::kFloat);
+  to_float32(info.type, read_bytes(file, info).data(), info.numel(), x.mutable_data_ptr<float>());
+  return x;
+}
+
+void merge_safetensors(const ReadFile& file, const std::string& to, const ModelConfig& config,
+                       const Updates& updates) {
+  const SafetensorsHeader header = read_safetensors_header(file);
+  write_safetensors(to, header.tensors, header.metadata, [&](const TensorInfo& info) {
+    std::vector<std::byte> bytes = read_bytes(file, info);
+    at::Tensor update = updates.of(info.name);
+    if (!update.defined()) return bytes;
+    if (config.conv1d) update = update.t();
+    const at::Tensor merged =
+        (read_float(file, info) + update).to(scalar_type(info.type)).contiguous();
+    std::memcpy(bytes.data(), merged.const_data_ptr(), bytes.size());
+    return bytes;
+  });
+}
+
+// Configuration, tokenizer and licence: all that a model needs besides its weights.
+void copy_companions(const fs::path& from, const fs::path& to) {
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const std::string name = entry.path().filename().string(),
+                      ending = entry.path().extension().string();
+    bool wanted = name.starts_with("LICENSE") || name.starts_with("NOTICE");
+    for (const char* known : {".json", ".jinja", ".model", ".txt"}) wanted |= ending == known;
+    if (wanted && fs::is_regular_file(entry.path())) fs::copy_file(entry.path(), to / name);
+  }
+}
+
+void merge_dir(const ModelFiles& base, const ModelConfig& config, const Updates& updates,
+               const fs::path& to) {
+  for (const ReadFile& file : index_weights(base).files) {
+    const fs::path name = fs::path(file.path()).filename();
+    log_info("merging " + name.string());
+    merge_safetensors(file, (to / name).string(), config, updates);
+  }
+  copy_companions(base.dir, to);
+}
+
+// Rows of q or k as GGUF stores them: the two halves of a head as pairs.
+at::Tensor permuted(const at::Tensor& x, int64_t heads) {
+  return x.unflatten(0, {heads, 2, -1}).transpose(1, 2).flatten(0, 2);
+}
+
+// The update of a GGUF tensor in its own order; undefined when there is none.
+at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const Updates& updates) {
+  const std::string architecture = header.get_string("general.architecture");
+  const auto name = hf_tensor_name(architecture, info.name);
+  if (!name) return {};
+  if (name->change == GgufChange::stacked_experts) {
+    std::vector<at::Tensor> experts;
+    const size_t star = name->name.find('*');
+    for (int64_t i = 0; i < info.shape[0]; ++i) {
+      const at::Tensor one =
+          updates.of(name->name.substr(0, star) + std::to_string(i) + name->name.substr(star + 1));
+      if (!one.defined()) return {};
+      experts.push_back(one);
+    }
+    return at::stack(experts);
+  }
+  const at::Tensor update = updates.of(name->name);
+  if (!update.defined()) return update;
+  const int64_t heads = header.get_int(architecture + ".attention.head_count");
+  if (name->change == GgufChange::permuted_q) return permuted(update, heads);
+  if (name->change == GgufChange::permuted_k)
+    return permuted(update, header.get_int(architecture + ".attention.head_count_kv", heads));
+  return update;
+}
+
+// Matrices become `wanted`; vectors, factors and rows that do not divide into blocks keep a float
+// type, as llama.cpp's own quantiser does.
+FileType merged_type(const TensorInfo& info, FileType wanted) {
+  if (info.shape.size() < 2) return FileType::F32;
+  return info.shape.back() % 32 == 0 ? wanted : FileType::F16;
+}
+
+void merge_gguf(const ModelFiles& base, const std::string& outtype, const Updates& updates,
+                const std::string& to) {
+  const ReadFile file(base.gguf);
+  const GgufHeader header = read_gguf_header(file);
+  const FileType wanted = outtype == "q8_0" ? FileType::Q8_0 : FileType::F16;
+  std::vector<GgufEntry> metadata = header.entries();
+  for (GgufEntry& entry : metadata)
+    if (entry.key == "general.file_type") entry.value = int64_t(wanted == FileType::Q8_0 ? 7 : 1);
+  std::vector<GgufTensor> tensors;
+  std::map<std::string, const TensorInfo*> sources;
+  for (const TensorInfo& info : header.tensors) {
+    tensors.push_back({info.name, merged_type(info, wanted), info.shape});
+    sources[info.name] = &info;
+  }
+  log_info("merging into " + std::to_string(tensors.size()) + " tensors of type " +
+           to_string(wanted));
+  write_gguf(to, metadata, tensors, [&](const GgufTensor& tensor) {
+    const TensorInfo& info = *sources.at(tensor.name);
+    at::Tensor x = read_float(file, info);
+    const at::Tensor update = gguf_update(header, info, updates);
+    if (update.defined()) x = x + update;
+    std::vector<std::byte> bytes(tensor_nbytes(tensor.type, tensor.shape, to));
+    from_float32(tensor.type, x.contiguous().const_data_ptr<float>(), x.numel(), bytes.data(),
+                 to + ": tensor '" + tensor.name + "'");
+    return bytes;
+  });
+}
+
+at::Tensor sample_logits(const CausalLM& model) {
+  const int64_t count = std::min<int64_t>(64, model.config.max_position_embeddings);
+  const at::Tensor ids =
+      (at::arange(count, at::kLong) * 7919 + 13).remainder(model.config.vocab_size);
+  return model.logits(model.hidden(ids, model.context({count}))).to(at::kFloat);
+}
+
+void compare_logits(const ExportJob& job, const ModelFiles& base, const ModelFiles& merged) {
+  at::Tensor before;
+  {
+    const auto model = load_causal_lm(base, at::kFloat, at::kCPU);
+    add_lora(*model, job.config.lora, 0);
+    load_adapter_weights(*model, job.adapter, false);
+    before = sample_logits(*model);
+  }
+  const at::Tensor after = sample_logits(*load_causal_lm(merged, at::kFloat, at::kCPU));
+  std::printf(
+      "logits of base + adapter and of the merged model: max abs difference %.3g, "
+      "largest logit %.3g\n",
+      (after - before).abs().max().item<double>(), before.abs().max().item<double>());
+}
+
+}  // namespace
+
+void export_merged(const ExportJob& job, const std::string& to) {
+  refuse_liza(job);
+  const ModelFiles base = find_base(job);
+  if (base.gguf.empty() && !job.flags.outtype.empty())
+    throw UsageError("--outtype: the base is no GGUF file; the merged model keeps its types");
+  const std::string outtype = job.flags.outtype.empty() ? "f16" : job.flags.outtype;
+  if (outtype != "f16" && outtype != "q8_0")
+    throw UsageError("--outtype '" + outtype + "': expected f16 or q8_0");
+  const c10::AutoGradMode no_grad(false);
+  const auto model = lora_alone(job, base);
+  const Updates updates(*model, index_weights(base));
+  ModelFiles merged = base;
+  if (base.gguf.empty()) {
+    merge_dir(base, model->config, updates, to);
+    merged.dir = to;
+  } else {
+    merge_gguf(base, outtype, updates, to);
+    merged.gguf = to;
+  }
+  compare_logits(job, base, merged);
+}
+
+}  // namespace tptt
