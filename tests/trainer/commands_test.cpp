@@ -82,7 +82,7 @@ TEST_CASE("broken model files are one line and exit code 1") {
   }
   SECTION("no tokenizer") {
     fs::remove(model / "tokenizer.json");
-    check_one_line(run_tptt(train), 1, "tokenizer.json is missing");
+    check_one_line(run_tptt(train), 1, "no tokenizer; expected tokenizer.json or tokenizer.model");
   }
 }
 
