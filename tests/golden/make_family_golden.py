@@ -51,7 +51,7 @@ FAMILIES = {
         "wide_heads": dict(head_dim=16), "bias_tied": dict(head_dim=6, attention_bias=True, tie_word_embeddings=True),
         "upper_window": dict(head_dim=8, use_sliding_window=True, sliding_window=5, max_window_layers=1, num_key_value_heads=4)}),
     "olmo": ({k: v for k, v in COMMON.items() if k != "rms_norm_eps"}, {
-        "plain": dict(num_key_value_heads=4), "clipped_gqa": dict(clip_qkv=0.4), "tied_bias": dict(tie_word_embeddings=True, attention_bias=True)}),
+        "plain_f64": dict(num_key_value_heads=4, dtype=torch.float64), "clipped_gqa": dict(clip_qkv=0.4), "tied_bias": dict(tie_word_embeddings=True, attention_bias=True)}),
     "olmo2": (COMMON, {
         "plain": dict(num_key_value_heads=4), "gqa_bias": dict(attention_bias=True, rms_norm_eps=1e-3), "tied_mqa": dict(tie_word_embeddings=True, num_key_value_heads=1)}),
     "olmoe": (dict(COMMON, intermediate_size=16, num_experts=4, num_experts_per_tok=2), {
