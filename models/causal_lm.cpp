@@ -45,9 +45,8 @@ DecoderLayer make_layer(const ModelConfig& c, int64_t i) {
   return layer;
 }
 
-// Times a factor that is rounded to x's type first, as Transformers has it.
 at::Tensor scaled(const at::Tensor& x, double factor) {
-  return factor == 1 ? x : x * at::full({}, factor, x.options());
+  return factor == 1 ? x : x * factor;
 }
 
 }  // namespace
@@ -67,7 +66,9 @@ void CausalLM::set_device(at::Device device) {
 }
 
 at::Tensor CausalLM::embed(const at::Tensor& ids, const AttentionContext& context) const {
-  const at::Tensor x = scaled(at::embedding(embedding_, ids), config.embedding_multiplier);
+  double factor = config.embedding_multiplier;
+  if (config.rounds_multiplier) factor = at::full({}, factor, embedding_.options()).item<double>();
+  const at::Tensor x = scaled(at::embedding(embedding_, ids), factor);
   return positions_.defined() ? x + at::embedding(positions_, context.positions) : x;
 }
 

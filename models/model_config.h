@@ -90,6 +90,7 @@ struct ModelConfig {
   bool conv1d = false;  // weights are stored [in, out], as GPT-2's Conv1D
   NormConfig norm;
   double embedding_multiplier = 1, residual_multiplier = 1;
+  bool rounds_multiplier = false;      // Gemma: embedding_multiplier to the weights' type first
   double logits_scaling = 1;           // logits are divided by it
   double final_logit_softcapping = 0;  // 0: none
   std::vector<RopeConfig> ropes;

@@ -111,7 +111,8 @@ void write_adapter(CausalLM& model, const AdapterConfig& config, const std::stri
   const fs::path root(dir);
   write_tensors((root / "adapter_model.safetensors").string(), named(model, false));
   LoraConfig lora = config.lora;
-  lora.target_modules = adapted_modules(model);
+  if (lora.target_modules == std::vector<std::string>{"all-linear"})
+    lora.target_modules = adapted_modules(model);
   Json json = lora_to_peft(lora, /*inference_mode=*/true);
   json["base_model_name_or_path"] = config.base_model_name_or_path;
   json["fan_in_fan_out"] = model.config.conv1d;  // PEFT's word for [in, out] weights

@@ -22,6 +22,15 @@ void refuse_variants(const Json& json, const std::string& where) {
     if (json.contains(key) && !json[key].is_null() && !json[key].empty())
       throw Error(where + ": " + key + " is not supported; expected null");
   }
+  if (json.contains("alora_invocation_tokens") && !json["alora_invocation_tokens"].is_null())
+    throw Error(where + ": alora_invocation_tokens is not supported; expected null");
+  // These train on a base that their own initialisation changed.
+  const Json init = json.contains("init_lora_weights") ? json["init_lora_weights"] : Json(true);
+  if (init.is_string() && init.get<std::string>() != "gaussian" &&
+      init.get<std::string>() != "eva" && init.get<std::string>() != "orthogonal")
+    throw Error(where + ": init_lora_weights '" + init.get<std::string>() +
+                "' is not supported; convert the adapter to plain LoRA (PEFT: "
+                "save_pretrained(..., path_initial_model_for_weight_conversion=...))");
   if (json_string(json, "bias", where, "none") != "none")
     throw Error(where + ": bias is not supported; expected \"none\"");
 }

@@ -71,19 +71,20 @@ ExportJob make_job(const ExportFlags& flags) {
 
 // Whole or not at all: written beside the target, renamed into place.
 void write_dir(const Format& format, const ExportJob& job, const std::string& output) {
-  if (fs::exists(output) && !fs::is_empty(output))
+  if (fs::exists(output) && (!fs::is_directory(output) || !fs::is_empty(output)))
     throw UsageError("--output '" + output + "' is not empty; choose a new directory");
-  const fs::path target = fs::absolute(output).lexically_normal();
+  fs::path target = fs::absolute(output).lexically_normal();
+  if (target.filename().empty()) target = target.parent_path();  // "out/"
   const fs::path temporary = target.parent_path() / ("." + target.filename().string() + ".tmp-" +
                                                      std::to_string(getpid()));
   fs::create_directories(temporary);
   try {
     format.write(job, temporary.string());
+    fs::rename(temporary, target);
   } catch (...) {
     fs::remove_all(temporary);
     throw;
   }
-  fs::rename(temporary, target);
 }
 
 }  // namespace
@@ -126,6 +127,10 @@ void refuse_liza(const ExportJob& job) {
 
 void run_export(const ExportFlags& flags) {
   const Format& format = find_format(flags.format);
+  if (!flags.outtype.empty() && flags.format != "merged")
+    throw UsageError("--outtype is for --format merged alone");
+  if (flags.drop_liza && flags.format != "merged" && flags.format != "gguf-lora")
+    throw UsageError("--drop-liza is for --format merged and gguf-lora alone");
   const ExportJob job = make_job(flags);
   if (!format.is_file(job)) {
     write_dir(format, job, flags.output);

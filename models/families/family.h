@@ -36,7 +36,7 @@ struct FamilyDefaults {
 ModelConfig llama_like(const ConfigReader& json, const FamilyDefaults& defaults = {});
 
 /// Norm weights stored less one and embeddings times sqrt(hidden_size), as in every Gemma.
-void set_gemma_scales(ModelConfig& config);
+void set_gemma_scales(ModelConfig& config, const ConfigReader& json);
 
 /// What Gemma 2 and 3 have in common besides: norms before and behind attention and MLP, an
 /// attention scale of their own.

@@ -8,7 +8,7 @@ ModelConfig read_gemma(const ConfigReader& json) {
                                     .max_position_embeddings = 8192,
                                     .tie_word_embeddings = true,
                                     .activation = "gelu_pytorch_tanh"});
-  set_gemma_scales(c);
+  set_gemma_scales(c, json);
   for (LayerConfig& layer : c.layers)  // the released files say gelu and mean its tanh form
     if (layer.mlp.hidden_act == "gelu") layer.mlp.hidden_act = "gelu_pytorch_tanh";
   return c;

@@ -5,22 +5,23 @@
 
 namespace tptt {
 
-void set_gemma_scales(ModelConfig& config) {
-  config.norm.weight_offset = 1;
-  config.norm.multiply_float32 = true;
-  config.embedding_multiplier = std::sqrt(double(config.hidden_size));
-}
-
-ModelConfig gemma_like(const ConfigReader& json) {
+void set_gemma_scales(ModelConfig& config, const ConfigReader& json) {
   if (json.boolean("use_bidirectional_attention", false))
     throw Error(json.where() +
                 ": use_bidirectional_attention is not supported; expected a causal model");
+  config.norm.weight_offset = 1;
+  config.norm.multiply_float32 = true;
+  config.embedding_multiplier = std::sqrt(double(config.hidden_size));
+  config.rounds_multiplier = true;
+}
+
+ModelConfig gemma_like(const ConfigReader& json) {
   ModelConfig c = llama_like(json, {.head_dim = 256,
                                     .max_position_embeddings = 8192,
                                     .tie_word_embeddings = true,
                                     .activation_key = "hidden_activation",
                                     .activation = "gelu_pytorch_tanh"});
-  set_gemma_scales(c);
+  set_gemma_scales(c, json);
   const double scalar = json.number("query_pre_attn_scalar", 256);
   if (!(scalar > 0)) throw Error(json.where() + ": query_pre_attn_scalar must be above 0");
   for (LayerConfig& layer : c.layers) {

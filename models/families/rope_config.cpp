@@ -99,7 +99,8 @@ RopeConfig read_rope_object(const ConfigReader& rope, const ConfigReader& json, 
   for (const double factor : rope.numbers("freq_factors"))  // from GGUF only
     r.freq_factors.push_back(float(factor));
   validate(r, rope.where());
-  r.attention_factor = rope.number("attention_factor", default_attention_factor(r, rope));
+  if (r.rope_type == "yarn" || r.rope_type == "longrope")
+    r.attention_factor = rope.number("attention_factor", default_attention_factor(r, rope));
   return r;
 }
 

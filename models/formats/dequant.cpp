@@ -1,13 +1,13 @@
 #include "models/formats/dequant.h"
 
-#include <cassert>
-
 #include "models/formats/dequant_blocks.h"
+#include "models/formats/error.h"
 
 namespace tptt {
 
 void to_float32(FileType type, const std::byte* from, int64_t numel, float* to) {
-  assert(info_of(type).to_float32 && "integer tensors are no weights");
+  if (!info_of(type).to_float32)
+    throw Error("a tensor of type " + to_string(type) + " is no weight; expected floating point");
   info_of(type).to_float32(from, numel, to);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/families/family.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/gguf_names.h"
@@ -152,6 +153,7 @@ Json gguf_config_json(const std::string& path) {
   const Architecture& architecture =
       find_architecture(header.get_string("general.architecture"), path);
   const std::string prefix = architecture.name + std::string(".");
+  check_num_layers(header.get_int(prefix + "block_count"), path);
   const int64_t heads = header.get_int(prefix + "attention.head_count");
   const int64_t hidden = header.get_int(prefix + "embedding_length");
   const int64_t head_dim =

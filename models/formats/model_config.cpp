@@ -61,6 +61,9 @@ void validate(const ModelConfig& c, const std::string& where) {
     check_attention(layer.attention, where);
     check_mlp(layer.mlp, where);
   }
+  const int64_t experts = c.layers.front().mlp.num_experts;
+  check_size(where, "num_hidden_layers * num_experts",
+             c.num_hidden_layers * std::max<int64_t>(experts, 1), 1 << 17);
   if (!(c.norm.eps >= 0)) throw Error(where + ": rms_norm_eps must not be below 0");
   if (!(c.logits_scaling > 0)) throw Error(where + ": logits_scaling must be above 0");
   for (const int64_t id : c.eos_token_id)

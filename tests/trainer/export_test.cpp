@@ -28,6 +28,7 @@ std::unique_ptr<CausalLM> write_random_adapter(const std::string& base, const fs
   AdapterConfig config;
   config.lora.r = 4;
   config.lora.lora_alpha = 8;
+  config.lora.target_modules = {"all-linear"};
   config.liza = liza;
   config.base_model_name_or_path = base;
   fs::create_directories(dir);
@@ -62,7 +63,7 @@ TEST_CASE("a merged model gives the logits of its base and adapter, in the base'
     ExportFlags flags;
     flags.from = (dir.path / "adapter").string();
     flags.format = "merged";
-    flags.output = (dir.path / "merged").string();
+    flags.output = (dir.path / "merged").string() + "/";
     run_export(flags);
     const at::Tensor expected = random_logits(*model);
     const at::Tensor merged = random_logits(*load_dir(flags.output));
@@ -122,6 +123,8 @@ TEST_CASE("exports refuse by name what they have no place for") {
   flags.format = "merged";
   flags.outtype = "f16";
   CHECK_THAT(refusal(flags), Contains("no GGUF file"));
+  flags.format = "peft";
+  CHECK_THAT(refusal(flags), Contains("--outtype is for --format merged"));
   flags.outtype = "";
   flags.format = "onnx";
   CHECK_THAT(refusal(flags), Contains("expected peft, merged, gguf-lora or tptt"));
@@ -132,6 +135,20 @@ TEST_CASE("exports refuse by name what they have no place for") {
              "\"use_dora\": true, \"use_rslora\"");
   CHECK_THAT(message_of<Error>([&] { run_export(flags); }), Contains("use_dora"));
   CHECK(!fs::exists(flags.output));
+}
+
+TEST_CASE("an adapter keeps the modules it was given") {
+  // GPT-2's c_proj is the name of two modules of a layer.
+  const TempDir dir;
+  auto model = load_dir(golden_dir() + "/gpt2/plain");
+  AdapterConfig config;
+  config.lora.target_modules = {"attn.c_proj", "transformer.h.1.mlp.c_fc"};
+  add_lora(*model, config.lora, 0);
+  CHECK(trainables(*model).size() == 2 * 3);
+  write_adapter(*model, config, dir.path.string());
+  auto again = load_dir(golden_dir() + "/gpt2/plain");
+  apply_adapter(*again, dir.path.string());
+  CHECK(trainables(*again).size() == 2 * 3);
 }
 
 TEST_CASE("rank-stabilised adapters with ranks and alphas of their own are scaled as PEFT does") {

@@ -139,6 +139,12 @@ TEST_CASE("settings that would make another model are refused by name") {
   CHECK_THAT(refusal(R"("model_type": "gpt2", "vocab_size": 9, "n_embd": 8, "n_layer": 1,
                         "n_head": 2, "add_cross_attention": true)"),
              Contains("add_cross_attention is not supported"));
+  CHECK_THAT(refusal(kSizes + R"("model_type": "olmoe", "num_hidden_layers": 4096,
+                                 "num_experts": 4096)"),
+             Contains("num_hidden_layers * num_experts"));
+  CHECK_THAT(refusal(kSizes + R"("model_type": "olmoe", "num_hidden_layers": 1, "num_experts": 4,
+                                 "num_experts_per_tok": 5)"),
+             Contains("num_experts_per_tok must be from 1 to 4"));
   CHECK_THAT(refusal(kSizes + R"("model_type": "llama", "num_hidden_layers": 5000)"),
              Contains("num_hidden_layers must be from 1 to 4096"));
 }
