@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "data/string_map.h"
 
 namespace tptt {
 
@@ -35,13 +36,9 @@ class AddedTokens {
   std::vector<TextSpan> split(std::string_view text) const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
   const AddedToken* find_at(std::string_view text, size_t at) const;
 
-  std::unordered_map<std::string, AddedToken, Hash, std::equal_to<>> tokens_;
+  StringMap<AddedToken> tokens_;
   std::vector<size_t> lengths_[256];  // of the tokens that begin with a byte, longest first
 };
 

@@ -15,7 +15,6 @@ namespace {
 
 constexpr size_t kCachedWords = 1 << 16;
 constexpr size_t kLongestCachedWord = 256;
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, SentencePiece's space
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return uint64_t(uint32_t(left)) << 32 | uint32_t(right);
@@ -30,9 +29,9 @@ struct Candidate {
 
 // Where a U+2581 stands right after something else, or npos.
 size_t inner_space(std::string_view text, size_t from) {
-  for (size_t at = text.find(kSpace, from + 1); at != std::string_view::npos;
-       at = text.find(kSpace, at + 1))
-    if (at < 3 || text.substr(at - 3, 3) != kSpace) return at;
+  for (size_t at = text.find(kSpaceSymbol, from + 1); at != std::string_view::npos;
+       at = text.find(kSpaceSymbol, at + 1))
+    if (at < 3 || text.substr(at - 3, 3) != kSpaceSymbol) return at;
   return std::string_view::npos;
 }
 
@@ -90,7 +89,7 @@ void BpeModel::add_scored_merges() {
 // A text without pre-tokenisation is one long word; where no merge can cross, it may be cut.
 void BpeModel::find_word_breaks() {
   breaks_at_spaces_ =
-      !vocab_.byte_level && !vocab_.ignore_merges && id(kSpace) >= 0 &&
+      !vocab_.byte_level && !vocab_.ignore_merges && id(kSpaceSymbol) >= 0 &&
       std::all_of(merges_.begin(), merges_.end(), [&](const auto& merge) {
         return inner_space(vocab_.tokens[size_t(merge.second.joined)], 0) == std::string::npos;
       });

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "data/string_map.h"
+
 namespace tptt {
 
 /// What a BPE model is made of.
@@ -44,12 +46,6 @@ class BpeModel {
   bool byte_level() const { return vocab_.byte_level; }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  template <class Value>
-  using StringMap = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
   struct Merge {
     int32_t rank, joined;
   };

@@ -55,9 +55,7 @@ class BpeTokenizer final : public Tokenizer {
 
   std::string token_bytes(int32_t id) const override {
     const std::string text = token(id);
-    if (model_.byte_level()) return token_to_bytes(text);
-    if (const int byte = byte_of_token(text); byte >= 0) return std::string(1, char(byte));
-    return replace_all(text, "\xE2\x96\x81", " ");
+    return model_.byte_level() ? token_to_bytes(text) : piece_bytes(text);
   }
 
   bool is_special(int32_t id) const override {

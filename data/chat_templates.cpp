@@ -4,14 +4,13 @@
 
 #include "data/chat_template.h"
 #include "models/formats/error.h"
+#include "models/formats/names.h"
 
 namespace tptt {
 namespace {
 
 std::string known_names() {
-  std::string names;
-  for (const std::string& name : chat_template_names()) names += (names.empty() ? "" : ", ") + name;
-  return names;
+  return list_names(chat_template_names(), [](const std::string& name) { return name; });
 }
 
 bool is_own(const ChatTemplate& t, const std::string& text) {

@@ -128,4 +128,9 @@ void Decoder::strip(size_t step, std::string token, std::string& out) {
   feed(step + 1, std::string(rest), out);
 }
 
+std::string piece_bytes(std::string_view token) {
+  const int byte = byte_of_token(token);
+  return byte >= 0 ? std::string(1, char(byte)) : replace_all(token, kSpaceSymbol, " ");
+}
+
 }  // namespace tptt

@@ -42,6 +42,12 @@ class Decoder {
   std::vector<State> states_ = std::vector<State>(steps_.size());
 };
 
+/// U+2581, SentencePiece's space.
+inline constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
+
+/// The bytes of a SentencePiece kind's token: a byte token's byte, else its text with real spaces.
+std::string piece_bytes(std::string_view token);
+
 /// The byte that a token such as <0x0A> stands for, or -1.
 int byte_of_token(std::string_view token);
 

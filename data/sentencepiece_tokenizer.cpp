@@ -14,7 +14,6 @@ namespace tptt {
 namespace {
 
 constexpr uint64_t kLargestModel = 64ull << 20;
-constexpr const char* kSpace = "\xE2\x96\x81";  // U+2581
 // normalizer_spec {add_dummy_prefix: false}: protobuf merges what is appended.
 constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
 
@@ -47,7 +46,7 @@ class SentencePieceTokenizer final : public Tokenizer {
     if (config.add_bos.value_or(true) && first_.bos_id() >= 0) prefix_ = {first_.bos_id()};
     if (config.add_eos.value_or(false) && first_.eos_id() >= 0) suffix_ = {first_.eos_id()};
     chat_template_ = config.chat_template;
-    decoder_ = {{DecoderStep::Kind::replace, kSpace, " "},
+    decoder_ = {{DecoderStep::Kind::replace, std::string(kSpaceSymbol), " "},
                 {DecoderStep::Kind::byte_fallback},
                 {DecoderStep::Kind::fuse}};
     const size_t spaces = model.remove_extra_whitespaces ? SIZE_MAX : model.add_dummy_prefix;
@@ -84,11 +83,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::string token(int32_t id) const override {
     return id < 0 || id >= vocab_size() ? "" : tokens_[size_t(id)];
   }
-  std::string token_bytes(int32_t id) const override {
-    const std::string text = token(id);
-    const int byte = byte_of_token(text);
-    return byte >= 0 ? std::string(1, char(byte)) : replace_all(text, kSpace, " ");
-  }
+  std::string token_bytes(int32_t id) const override { return piece_bytes(token(id)); }
   bool is_special(int32_t id) const override {
     return id >= 0 && id < vocab_size() && special_[size_t(id)];
   }

@@ -4,6 +4,7 @@
 #include "data/bpe_tokenizer.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
+#include "models/formats/names.h"
 
 namespace tptt {
 namespace {
@@ -17,7 +18,6 @@ constexpr const char* kTekkenPattern =
 constexpr const char* kGpt4oPattern =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr const char* kDigitPattern = R"(\p{N})";
-constexpr const char* kSpace = "\xE2\x96\x81";  // U+2581, SentencePiece's space
 
 // What tokenizer.ggml.pre stands for.
 struct PreKind {
@@ -51,13 +51,10 @@ const std::vector<PreKind>& pre_kinds() {
 
 const PreKind& find_kind(const GgufHeader& header) {
   const std::string name = header.get_string("tokenizer.ggml.pre", "gpt-2");
-  std::string known;
-  for (const PreKind& kind : pre_kinds()) {
+  for (const PreKind& kind : pre_kinds())
     if (name == kind.name) return kind;
-    known += (known.empty() ? "" : ", ") + std::string(kind.name);
-  }
-  throw Error(header.path + ": tokenizer.ggml.pre '" + name +
-              "' is not supported; known: " + known);
+  throw Error(header.path + ": tokenizer.ggml.pre '" + name + "' is not supported; known: " +
+              list_names(pre_kinds(), [](const PreKind& kind) { return kind.name; }));
 }
 
 // tokenizer.ggml.token_type, as in SentencePiece.
@@ -125,9 +122,10 @@ void read_sentencepiece_bpe(const GgufHeader& header, BpeParts& parts) {
   for (size_t id = 0; id < types.size(); ++id)
     if (types[id] != kNormal) parts.vocab.scores[id] = std::numeric_limits<double>::quiet_NaN();
   const bool prefix = header.get_bool("tokenizer.ggml.add_space_prefix", true);
-  if (prefix) parts.normalizer.push_back({NormalizerStep::Kind::prepend, "", kSpace});
-  parts.normalizer.push_back({NormalizerStep::Kind::replace, " ", kSpace});
-  parts.decoder = {{DecoderStep::Kind::replace, kSpace, " "},
+  if (prefix)
+    parts.normalizer.push_back({NormalizerStep::Kind::prepend, "", std::string(kSpaceSymbol)});
+  parts.normalizer.push_back({NormalizerStep::Kind::replace, " ", std::string(kSpaceSymbol)});
+  parts.decoder = {{DecoderStep::Kind::replace, std::string(kSpaceSymbol), " "},
                    {DecoderStep::Kind::byte_fallback},
                    {DecoderStep::Kind::fuse}};
   if (prefix) parts.decoder.push_back({DecoderStep::Kind::strip, " ", "", 1});

@@ -2,6 +2,7 @@
 
 #include "data/tokenizer_config.h"
 #include "models/formats/error.h"
+#include "models/formats/names.h"
 
 namespace tptt {
 namespace {
@@ -19,12 +20,10 @@ void read_component(const Json& json, const char* role, const Component (&known)
                     BpeParts& parts) {
   if (!json.is_object()) throw Error(parts.where + ": " + role + " must be an object");
   const std::string type = json_string(json, "type", parts.where);
-  std::string names;
-  for (const Component& component : known) {
+  for (const Component& component : known)
     if (type == component.type) return component.read(json, parts);
-    names += (names.empty() ? "" : ", ") + std::string(component.type);
-  }
-  throw Error(parts.where + ": " + role + " '" + type + "' is not supported; known: " + names);
+  throw Error(parts.where + ": " + role + " '" + type + "' is not supported; known: " +
+              list_names(known, [](const Component& component) { return component.type; }));
 }
 
 const Json& list_of(const Json& json, const char* key, const BpeParts& parts) {

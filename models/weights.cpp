@@ -28,19 +28,10 @@ at::Tensor unpermute(const at::Tensor& x, int64_t heads) {
 
 at::Tensor read_tensor(const WeightIndex& index, const WeightIndex::Entry& entry,
                        at::ScalarType dtype) {
-  const TensorInfo& info = entry.info;
-  std::vector<std::byte> bytes(info.nbytes);
-  index.files[entry.file].read(info.offset, bytes.data(), bytes.size());
-  at::Tensor x = at::empty(info.shape, at::TensorOptions().dtype(at::kFloat));
-  to_float32(info.type, bytes.data(), info.numel(), x.mutable_data_ptr<float>());
+  at::Tensor x = read_float_tensor(index.files[entry.file], entry.info);
   if (entry.permuted_heads) x = unpermute(x, entry.permuted_heads);
   if (entry.change == GgufChange::plus_one) x.sub_(1);
   return x.to(dtype);
-}
-
-bool is_integer(FileType type) {
-  return type == FileType::I64 || type == FileType::I32 || type == FileType::I16 ||
-         type == FileType::I8 || type == FileType::U8 || type == FileType::BOOL;
 }
 
 // Recomputed from the config, or the causal mask as a tensor (GPT-2).
@@ -59,33 +50,38 @@ at::Tensor read_parameter(const WeightIndex& index, const WeightIndex::Entry& en
   if (info.shape != expected)
     throw Error(where + "has shape " + shape_text(info.shape) + ", expected " +
                 shape_text(expected));
-  if (is_integer(info.type))
+  if (!info_of(info.type).to_float32)
     throw Error(where + "has type " + to_string(info.type) + ", expected floating point");
   const at::Tensor x = read_tensor(index, entry, dtype);
   return transposed ? x.t().contiguous() : x;
 }
 
-// A file saved from the model without its head has no "model." before its names.
-std::string prefix_of(const CausalLM& model, const WeightIndex& index) {
-  const std::string& embedding = model.config.embed_tokens;
-  const std::string prefix = embedding.substr(0, embedding.find('.') + 1);
-  return index.entries.count(embedding.substr(prefix.size()) + ".weight") ? prefix : "";
+}  // namespace
+
+at::Tensor read_float_tensor(const ReadFile& file, const TensorInfo& info) {
+  at::Tensor x = at::empty(info.shape, at::kFloat);
+  to_float32(info.type, read_bytes(file, info).data(), info.numel(), x.mutable_data_ptr<float>());
+  return x;
 }
 
-}  // namespace
+std::string stored_name(const ModelConfig& config, const WeightIndex& index,
+                        const std::string& name) {
+  const std::string& embedding = config.embed_tokens;
+  const std::string prefix = embedding.substr(0, embedding.find('.') + 1);
+  const bool bare = index.entries.count(embedding.substr(prefix.size()) + ".weight") > 0;
+  return bare && name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+}
 
 void load_weights(CausalLM& model, const WeightIndex& index, at::ScalarType dtype,
                   at::Device device) {
   const ModelConfig& config = model.config;
-  const std::string missing_prefix = prefix_of(model, index);
   std::set<std::string> used;
   at::Tensor* embedding = nullptr;
   at::Tensor* head = nullptr;
   for (const BaseParameter& p : model.base_parameters()) {
     if (p.name == config.embed_tokens + ".weight") embedding = p.tensor;
     if (p.name == config.lm_head + ".weight") head = p.tensor;
-    const bool bare = !missing_prefix.empty() && p.name.starts_with(missing_prefix);
-    const std::string name = bare ? p.name.substr(missing_prefix.size()) : p.name;
+    const std::string name = stored_name(config, index, p.name);
     used.insert(name);
     if (p.tensor == head && config.tie_word_embeddings) continue;
     const auto found = index.entries.find(name);

@@ -1,7 +1,6 @@
 #include "trainer/adapter.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -10,12 +9,12 @@
 #include <set>
 
 #include "models/formats/atomic_file.h"
-#include "models/formats/dequant.h"
 #include "models/formats/error.h"
 #include "models/formats/json.h"
 #include "models/formats/safetensors.h"
 #include "models/liza/inject.h"
 #include "models/lora.h"
+#include "models/weights.h"
 #include "trainer/config.h"
 #include "trainer/schedule.h"
 #include "trainer/tptt_adapter.h"
@@ -72,11 +71,7 @@ void read_tensors(const std::string& path, const NamedTensors& tensors,
       throw Error(where + "has another shape than this model and rank r need");
     if (info.type != FileType::F32 && info.type != FileType::F16 && info.type != FileType::BF16)
       throw Error(where + "has type " + to_string(info.type) + ", expected F32, F16 or BF16");
-    std::vector<std::byte> bytes(info.nbytes);
-    file.read(info.offset, bytes.data(), bytes.size());
-    at::Tensor x = at::empty(info.shape, at::kFloat);
-    to_float32(info.type, bytes.data(), info.numel(), x.mutable_data_ptr<float>());
-    found->second.copy_(x);
+    found->second.copy_(read_float_tensor(file, info));
     wanted.erase(found);
   }
   if (!wanted.empty()) throw Error(path + ": tensor '" + wanted.begin()->first + "' is missing");

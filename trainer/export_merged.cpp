@@ -1,7 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
@@ -12,7 +11,6 @@
 #include <filesystem>
 #include <map>
 
-#include "models/formats/dequant.h"
 #include "models/formats/error.h"
 #include "models/formats/gguf.h"
 #include "models/formats/gguf_writer.h"
@@ -20,6 +18,7 @@
 #include "models/formats/safetensors.h"
 #include "models/lora.h"
 #include "models/registry.h"
+#include "models/weights.h"
 #include "trainer/adapter.h"
 #include "trainer/export_job.h"
 #include "trainer/log.h"
@@ -33,16 +32,12 @@ namespace fs = std::filesystem;
 class Updates {
  public:
   Updates(CausalLM& model, const WeightIndex& index) {
-    const std::string& embedding = model.config.embed_tokens;
-    const size_t prefix = embedding.find('.') + 1;
     for (const Linear* linear : model.linears()) {
       if (!linear->lora) continue;
       if (linear == &model.head() && model.config.tie_word_embeddings)
         throw UsageError("--format merged: the adapter changes '" + linear->name +
                          "', which is the embedding here; merging it would change both");
-      std::string name = linear->name + ".weight";
-      // A file saved from the model without its head has no "model." before its names.
-      if (!index.entries.count(name)) name.erase(0, prefix);
+      const std::string name = stored_name(model.config, index, linear->name + ".weight");
       if (!index.entries.count(name))
         throw Error(index.files.at(0).path() + ": tensor '" + linear->name +
                     ".weight' is missing, and the adapter changes it; is this its base model?");
@@ -69,22 +64,10 @@ at::ScalarType scalar_type(FileType type) {
                                   : at::kFloat;
 }
 
-std::vector<std::byte> read_bytes(const ReadFile& file, const TensorInfo& info) {
-  std::vector<std::byte> bytes(info.nbytes);
-  file.read(info.offset, bytes.data(), bytes.size());
-  return bytes;
-}
-
 at::Tensor with_update(const at::Tensor& x, const at::Tensor& update, const std::string& where) {
   if (x.sizes() != update.sizes())
     throw Error(where + " has another shape than the adapter's module; is this its base model?");
   return x + update;
-}
-
-at::Tensor read_float(const ReadFile& file, const TensorInfo& info) {
-  at::Tensor x = at::empty(info.shape, at::kFloat);
-  to_float32(info.type, read_bytes(file, info).data(), info.numel(), x.mutable_data_ptr<float>());
-  return x;
 }
 
 void merge_safetensors(const ReadFile& file, const std::string& to, const ModelConfig& config,
@@ -96,8 +79,9 @@ void merge_safetensors(const ReadFile& file, const std::string& to, const ModelC
     if (!update.defined()) return bytes;
     if (config.conv1d && !info.name.starts_with(config.lm_head)) update = update.t();
     const std::string where = file.path() + ": tensor '" + info.name + "'";
-    const at::Tensor merged =
-        with_update(read_float(file, info), update, where).to(scalar_type(info.type)).contiguous();
+    const at::Tensor merged = with_update(read_float_tensor(file, info), update, where)
+                                  .to(scalar_type(info.type))
+                                  .contiguous();
     std::memcpy(bytes.data(), merged.const_data_ptr(), bytes.size());
     return bytes;
   });
@@ -138,10 +122,8 @@ at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const U
   if (name->change == GgufChange::stacked_experts) {
     std::vector<at::Tensor> experts;
     at::Tensor any;
-    const size_t star = name->name.find('*');
     for (int64_t i = 0; i < info.shape[0]; ++i) {
-      const at::Tensor one =
-          updates.of(name->name.substr(0, star) + std::to_string(i) + name->name.substr(star + 1));
+      const at::Tensor one = updates.of(expert_name(name->name, i));
       if (one.defined()) any = one;
       experts.push_back(one);
     }
@@ -152,11 +134,10 @@ at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const U
   }
   const at::Tensor update = updates.of(name->name);
   if (!update.defined()) return update;
-  const int64_t heads = header.get_int(architecture + ".attention.head_count");
-  if (name->change == GgufChange::permuted_q) return permuted(update, heads);
-  if (name->change == GgufChange::permuted_k)
-    return permuted(update, header.get_int(architecture + ".attention.head_count_kv", heads));
-  return update;
+  const int64_t q_heads = header.get_int(architecture + ".attention.head_count");
+  const int64_t heads = permuted_heads(
+      name->change, q_heads, header.get_int(architecture + ".attention.head_count_kv", q_heads));
+  return heads > 0 ? permuted(update, heads) : update;
 }
 
 // Matrices become `wanted`; vectors, factors, routers and positions stay, and rows that do not
@@ -186,7 +167,7 @@ void merge_gguf(const ModelFiles& base, const std::string& outtype, const Update
            to_string(wanted));
   write_gguf(to, metadata, tensors, [&](const GgufTensor& tensor) {
     const TensorInfo& info = *sources.at(tensor.name);
-    at::Tensor x = read_float(file, info);
+    at::Tensor x = read_float_tensor(file, info);
     const at::Tensor update = gguf_update(header, info, updates);
     if (update.defined()) x = with_update(x, update, base.gguf + ": tensor '" + tensor.name + "'");
     if (tensor.type == FileType::F16 && !(x.abs().max().item<float>() < 65520))

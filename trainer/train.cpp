@@ -95,6 +95,8 @@ class Run {
   Run(Config config, const TrainFlags& flags)
       : config_(std::move(config)), dry_run_(flags.dry_run) {
     files_ = find_model(config_.model.name_or_path);
+    if (!files_.gguf.empty()) base_name_ = source_repository(files_);
+    if (base_name_.empty()) base_name_ = config_.model.name_or_path;
     if (const std::string& from = config_.model.adapter_name_or_path; !from.empty()) {
       continued_ = read_adapter_config(from);
       check_continues(*continued_, config_);
@@ -254,10 +256,7 @@ class Run {
   }
 
   AdapterConfig adapter_config() const {
-    const std::string repository = source_repository(files_);
-    const bool named = !files_.gguf.empty() && !repository.empty();
-    return {config_.lora, config_.liza, named ? repository : config_.model.name_or_path,
-            files_.gguf};
+    return {config_.lora, config_.liza, base_name_, files_.gguf};
   }
 
   void save() {
@@ -373,6 +372,7 @@ class Run {
   Config config_;
   bool dry_run_;
   ModelFiles files_;
+  std::string base_name_;  // as adapters name it
   std::optional<RunDir> dir_;
   std::optional<AdapterConfig> continued_;  // what model.adapter_name_or_path is
   std::unique_ptr<Tokenizer> tokenizer_;

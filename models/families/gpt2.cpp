@@ -41,8 +41,7 @@ ModelConfig read_gpt2(const ConfigReader& json) {
   ModelConfig c;
   c.vocab_size = json.integer("vocab_size");
   c.hidden_size = json.integer("n_embd");
-  if (c.hidden_size < 1 || c.hidden_size > (1 << 24))
-    throw Error(json.where() + ": n_embd is out of range");
+  check_size(json.where(), "n_embd", c.hidden_size, kMaxSize);
   c.num_hidden_layers = json.integer("n_layer");
   c.max_position_embeddings = json.integer("n_positions", 1024);
   c.tie_word_embeddings = json.boolean("tie_word_embeddings", true);

@@ -11,9 +11,7 @@ constexpr int64_t kMaxLayers = 4096;
 }  // namespace
 
 void check_num_layers(int64_t num_hidden_layers, const std::string& where) {
-  if (num_hidden_layers < 1 || num_hidden_layers > kMaxLayers)
-    throw Error(where + ": num_hidden_layers must be from 1 to " + std::to_string(kMaxLayers) +
-                ", got " + std::to_string(num_hidden_layers));
+  check_size(where, "num_hidden_layers", num_hidden_layers, kMaxLayers);
 }
 
 ModelConfig llama_like(const ConfigReader& json, const FamilyDefaults& defaults) {

@@ -39,8 +39,8 @@ ModelConfig read_openelm(const ConfigReader& json) {
   if (heads.size() != count || kv_heads.size() != count || multipliers.size() != count)
     throw Error(json.where() +
                 ": num_query_heads, num_kv_heads and ffn_multipliers must have one number a layer");
-  if (divisor < 1 || divisor > 65536 || c.hidden_size < 1 || c.hidden_size > (1 << 24))
-    throw Error(json.where() + ": model_dim or ffn_dim_divisor is out of range");
+  check_size(json.where(), "model_dim", c.hidden_size, kMaxSize);
+  check_size(json.where(), "ffn_dim_divisor", divisor, 65536);
   for (size_t i = 0; i < count; ++i) {
     if (!(multipliers[i] > 0) || multipliers[i] > 1000)
       throw Error(json.where() + ": ffn_multipliers must be above 0 and at most 1000");

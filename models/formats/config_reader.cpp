@@ -47,4 +47,10 @@ ConfigReader ConfigReader::object(const char* key) const {
   return {json_[key], where_ + ": " + key};
 }
 
+void check_size(const std::string& where, const char* key, int64_t value, int64_t limit) {
+  if (value < 1 || value > limit)
+    throw Error(where + ": " + key + " must be from 1 to " + std::to_string(limit) + ", got " +
+                std::to_string(value));
+}
+
 }  // namespace tptt

@@ -47,4 +47,9 @@ class ConfigReader {
   std::string where_;
 };
 
+/// Throws Error when a size is not from 1 to `limit`.
+void check_size(const std::string& where, const char* key, int64_t value, int64_t limit);
+
+inline constexpr int64_t kMaxSize = int64_t(1) << 24;  // any one dimension
+
 }  // namespace tptt

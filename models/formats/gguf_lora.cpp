@@ -74,9 +74,7 @@ void write_gguf_lora(const std::string& path, const GgufLoraBase& base,
   for (const GgufLora& lora : adapters) {
     const std::string where = path + ": LoRA module '" + lora.module + "': ";
     const GgufName name = tensor_of(lora, base.architecture, where);
-    const int64_t heads = name.change == GgufChange::permuted_q   ? base.query_heads
-                          : name.change == GgufChange::permuted_k ? base.kv_heads
-                                                                  : 0;
+    const int64_t heads = permuted_heads(name.change, base.query_heads, base.kv_heads);
     check_sizes(lora, heads, where);
     tensors.push_back({name.name + ".lora_a", FileType::F32, {lora.rank, lora.in}});
     halves.push_back({&lora, false, 0});

@@ -168,4 +168,14 @@ std::optional<GgufName> gguf_tensor_name(const std::string& architecture, const 
   return translate(architecture, hf, &Row::hf, &Row::gguf);
 }
 
+std::string expert_name(const std::string& pattern, int64_t expert) {
+  return fill(pattern, {std::to_string(expert)});
+}
+
+int64_t permuted_heads(GgufChange change, int64_t query_heads, int64_t kv_heads) {
+  return change == GgufChange::permuted_q   ? query_heads
+         : change == GgufChange::permuted_k ? kv_heads
+                                            : 0;
+}
+
 }  // namespace tptt

@@ -34,4 +34,10 @@ std::vector<std::string> gguf_architectures();
 std::optional<GgufName> hf_tensor_name(const std::string& architecture, const std::string& gguf);
 std::optional<GgufName> gguf_tensor_name(const std::string& architecture, const std::string& hf);
 
+/// The name of one expert, from a name with "*" for it.
+std::string expert_name(const std::string& pattern, int64_t expert);
+
+/// How many heads the rows of a permuted tensor divide into; 0 for a tensor that is not.
+int64_t permuted_heads(GgufChange change, int64_t query_heads, int64_t kv_heads);
+
 }  // namespace tptt

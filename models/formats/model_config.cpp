@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMaxSize = int64_t(1) << 24;  // any one dimension
-
 void add_token_ids(const Json& json, const char* key, const std::string& where,
                    std::vector<int64_t>& ids) {
   if (!json.contains(key) || json[key].is_null()) return;
@@ -26,12 +24,6 @@ void add_token_ids(const Json& json, const char* key, const std::string& where,
     if (!id.is_number_integer()) throw Error(where + ": key '" + key + "' must hold token ids");
     add(id.get<int64_t>());
   }
-}
-
-void check_size(const std::string& where, const char* key, int64_t value, int64_t limit) {
-  if (value < 1 || value > limit)
-    throw Error(where + ": " + key + " must be from 1 to " + std::to_string(limit) + ", got " +
-                std::to_string(value));
 }
 
 void check_attention(const AttentionConfig& a, const std::string& where) {

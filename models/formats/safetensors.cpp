@@ -166,11 +166,8 @@ void copy_tensors(const std::string& from, const std::string& to,
     renamed.back().name = rename(info.name);
     sources[renamed.back().name] = &info;
   }
-  write_safetensors(to, std::move(renamed), header.metadata, [&](const TensorInfo& t) {
-    std::vector<std::byte> bytes(t.nbytes);
-    file.read(sources.at(t.name)->offset, bytes.data(), bytes.size());
-    return bytes;
-  });
+  write_safetensors(to, std::move(renamed), header.metadata,
+                    [&](const TensorInfo& t) { return read_bytes(file, *sources.at(t.name)); });
 }
 
 }  // namespace tptt

@@ -66,4 +66,10 @@ void ReadFile::read(uint64_t offset, void* to, uint64_t count) const {
   }
 }
 
+std::vector<std::byte> read_bytes(const ReadFile& file, const TensorInfo& info) {
+  std::vector<std::byte> bytes(info.nbytes);
+  file.read(info.offset, bytes.data(), bytes.size());
+  return bytes;
+}
+
 }  // namespace tptt

@@ -43,4 +43,7 @@ class ReadFile {
   uint64_t size_ = 0;
 };
 
+/// The bytes of one tensor. Throws Error when the file is shorter.
+std::vector<std::byte> read_bytes(const ReadFile& file, const TensorInfo& info);
+
 }  // namespace tptt

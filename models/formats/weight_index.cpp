@@ -63,13 +63,12 @@ void add_experts(WeightIndex& index, const TensorInfo& info, const std::string& 
   const std::string where = index.files[0].path() + ": tensor '" + info.name + "'";
   if (info.shape.size() != 3 || info.shape[0] < 1 || info.nbytes % uint64_t(info.shape[0]) != 0)
     throw Error(where + ": expected the experts of a layer, one [out, in] each");
-  const size_t star = pattern.find('*');
   for (int64_t i = 0; i < info.shape[0]; ++i) {
     TensorInfo one = info;
     one.shape.erase(one.shape.begin());
     one.nbytes = info.nbytes / uint64_t(info.shape[0]);
     one.offset = info.offset + uint64_t(i) * one.nbytes;
-    one.name = pattern.substr(0, star) + std::to_string(i) + pattern.substr(star + 1);
+    one.name = expert_name(pattern, i);
     const std::string name = one.name;
     index.entries.emplace(name, WeightIndex::Entry{0, std::move(one)});
   }
@@ -120,8 +119,7 @@ WeightIndex index_gguf(const std::string& path) {
     }
     WeightIndex::Entry entry{0, info, name->change};
     entry.info.name = name->name;
-    if (name->change == GgufChange::permuted_q) entry.permuted_heads = heads;
-    if (name->change == GgufChange::permuted_k) entry.permuted_heads = kv_heads;
+    entry.permuted_heads = permuted_heads(name->change, heads, kv_heads);
     index.entries.emplace(name->name, std::move(entry));
   }
   return index;

@@ -195,7 +195,7 @@ def main():
             folder.mkdir(parents=True, exist_ok=True)
             if family == "openelm":
                 from openelm_golden import write_openelm
-                write_openelm(folder, {**common, **settings}, seed, finish, adapter_tensors)
+                write_openelm(folder, {**common, **settings}, seed)
             else:
                 write_transformers(folder, family, {**common, **settings}, seed)
 

@@ -2,9 +2,8 @@
 import json
 
 import torch
+from make_family_golden import ALPHA, LENGTH, NEW, PROMPT, RANK, adapter_tensors, finish
 from safetensors.torch import load_file, save_file
-
-RANK, ALPHA, LENGTH, PROMPT, NEW = 2, 4, 30, 12, 30
 
 
 def to_mlx(tensor):
@@ -12,7 +11,7 @@ def to_mlx(tensor):
     return mx.array(tensor.detach().numpy())
 
 
-def write_openelm(folder, settings, seed, finish, adapter_tensors):
+def write_openelm(folder, settings, seed):
     import mlx.core as mx
     import mlx.nn as nn
     import numpy

@@ -13,12 +13,6 @@ inline std::string golden_gguf(const std::string& name) {
   return (made ? made : TPTT_SOURCE_DIR "/tests/golden") + std::string("/gguf/") + name;
 }
 
-inline std::vector<std::byte> read_bytes(const tptt::ReadFile& file, const tptt::TensorInfo& info) {
-  std::vector<std::byte> bytes(info.nbytes);
-  file.read(info.offset, bytes.data(), bytes.size());
-  return bytes;
-}
-
 /// The tensor of that name. Throws std::out_of_range.
 inline const tptt::TensorInfo& named(const std::vector<tptt::TensorInfo>& tensors,
                                      const std::string& name) {
