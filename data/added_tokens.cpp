@@ -2,11 +2,16 @@
 
 #include <utf8proc.h>
 
-#include <algorithm>
-#include <functional>
+#include "models/formats/error.h"
 
 namespace tptt {
 namespace {
+
+constexpr size_t kLongestToken = 1024;  // bytes; Gemma's runs of spaces have 31
+
+uint64_t edge(uint32_t node, char c) {
+  return uint64_t(node) << 8 | uint8_t(c);
+}
 
 int32_t codepoint_at(std::string_view text, size_t at, size_t* length) {
   utf8proc_int32_t code = 0;
@@ -56,24 +61,39 @@ void strip(std::string_view text, const AddedToken& token, size_t floor, size_t*
 
 }  // namespace
 
-AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, bool normalized) {
+AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, bool normalized,
+                         const std::string& where)
+    : ends_{-1} {
   for (const AddedToken& token : tokens) {
     if (token.text.empty() || token.normalized != normalized) continue;
-    tokens_.emplace(token.text, token);
-    lengths_[uint8_t(token.text[0])].push_back(token.text.size());
-  }
-  for (std::vector<size_t>& lengths : lengths_) {
-    std::sort(lengths.begin(), lengths.end(), std::greater<>());
-    lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+    if (token.text.size() > kLongestToken)
+      throw Error(where + ": added token " + std::to_string(token.id) + " has " +
+                  std::to_string(token.text.size()) + " bytes; expected at most " +
+                  std::to_string(kLongestToken));
+    uint32_t node = 0;
+    for (const char c : token.text) {
+      const auto [to, fresh] = next_.emplace(edge(node, c), uint32_t(ends_.size()));
+      if (fresh) ends_.push_back(-1);
+      node = to->second;
+    }
+    begins_[uint8_t(token.text[0])] = true;
+    if (ends_[node] >= 0) continue;
+    ends_[node] = int32_t(tokens_.size());
+    tokens_.push_back(token);
   }
 }
 
 const AddedToken* AddedTokens::find_at(std::string_view text, size_t at) const {
-  for (const size_t length : lengths_[uint8_t(text[at])]) {
-    const auto found = tokens_.find(text.substr(at, length));
-    if (found != tokens_.end() && found->first.size() == length) return &found->second;
+  if (!begins_[uint8_t(text[at])]) return nullptr;
+  int32_t longest = -1;
+  uint32_t node = 0;
+  for (; at < text.size(); ++at) {
+    const auto to = next_.find(edge(node, text[at]));
+    if (to == next_.end()) break;
+    node = to->second;
+    if (ends_[node] >= 0) longest = ends_[node];
   }
-  return nullptr;
+  return longest < 0 ? nullptr : &tokens_[size_t(longest)];
 }
 
 std::vector<TextSpan> AddedTokens::split(std::string_view text) const {

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
-
-#include "data/string_map.h"
 
 namespace tptt {
 
@@ -30,16 +30,20 @@ struct TextSpan {
 /// rules of Hugging Face's AddedVocabulary.
 class AddedTokens {
  public:
-  /// Takes the tokens whose `normalized` flag is as given.
-  AddedTokens(const std::vector<AddedToken>& tokens, bool normalized);
+  /// Takes the tokens whose `normalized` flag is as given. Throws Error naming the file `where`
+  /// when one is longer than any tokenizer's.
+  AddedTokens(const std::vector<AddedToken>& tokens, bool normalized, const std::string& where);
   /// The spans cover the text.
   std::vector<TextSpan> split(std::string_view text) const;
 
  private:
   const AddedToken* find_at(std::string_view text, size_t at) const;
 
-  StringMap<AddedToken> tokens_;
-  std::vector<size_t> lengths_[256];  // of the tokens that begin with a byte, longest first
+  std::vector<AddedToken> tokens_;
+  // A trie: from a node by a byte to the next; node 0 is the root.
+  std::unordered_map<uint64_t, uint32_t> next_;
+  std::vector<int32_t> ends_;       // by node: the token whose text leads here, -1 for none
+  std::array<bool, 256> begins_{};  // bytes that begin a token
 };
 
 }  // namespace tptt

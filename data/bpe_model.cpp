@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kCachedWords = 1 << 16;
 constexpr size_t kLongestCachedWord = 256;
+constexpr size_t kLongestScoredToken = 512;  // bytes; each of its cuts is looked up
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return uint64_t(uint32_t(left)) << 32 | uint32_t(right);
@@ -46,7 +47,7 @@ BpeModel::BpeModel(BpeVocab vocab, const std::string& where) : vocab_(std::move(
   if (vocab_.scores.empty()) {
     add_ranked_merges(where);
   } else {
-    add_scored_merges();
+    add_scored_merges(where);
   }
   find_word_breaks();
 }
@@ -68,7 +69,7 @@ void BpeModel::add_ranked_merges(const std::string& where) {
 }
 
 // Every split of a token into two tokens joins to it; equal scores are equal ranks.
-void BpeModel::add_scored_merges() {
+void BpeModel::add_scored_merges(const std::string& where) {
   std::map<double, int32_t, std::greater<>> ranks;
   for (const double score : vocab_.scores)
     if (!std::isnan(score)) ranks.emplace(score, 0);
@@ -77,6 +78,10 @@ void BpeModel::add_scored_merges() {
   for (size_t joined = 0; joined < vocab_.tokens.size(); ++joined) {
     if (std::isnan(vocab_.scores[joined])) continue;
     const std::string_view token = vocab_.tokens[joined];
+    if (token.size() > kLongestScoredToken)
+      throw Error(where + ": token " + std::to_string(joined) + " has " +
+                  std::to_string(token.size()) + " bytes; expected at most " +
+                  std::to_string(kLongestScoredToken));
     for (size_t cut = 1; cut < token.size(); ++cut) {
       if ((token[cut] & 0xC0) == 0x80) continue;
       const int32_t l = id(token.substr(0, cut)), r = id(token.substr(cut));
@@ -119,13 +124,18 @@ void BpeModel::append_cached(std::string_view word, size_t begin, std::vector<in
     for (const uint32_t offset : parts.offsets) offsets.push_back(uint32_t(begin + offset));
   };
   if (word.size() > kLongestCachedWord) return add(merge(word));
-  const std::lock_guard lock(mutex_);
-  auto it = cache_.find(word);
-  if (it == cache_.end()) {
-    if (cache_.size() >= kCachedWords) cache_.clear();
-    it = cache_.emplace(std::string(word), merge(word)).first;
+  const size_t spread =
+      word.size() + 7 * uint8_t(word.back()) + 31 * uint8_t(word[word.size() / 2]);
+  CacheShard& shard = cache_[spread % cache_.size()];
+  {
+    const std::lock_guard lock(shard.mutex);
+    if (const auto it = shard.words.find(word); it != shard.words.end()) return add(it->second);
   }
-  add(it->second);
+  Word parts = merge(word);
+  add(parts);
+  const std::lock_guard lock(shard.mutex);
+  if (shard.words.size() >= kCachedWords / cache_.size()) shard.words.clear();
+  shard.words.emplace(std::string(word), std::move(parts));
 }
 
 std::vector<BpeModel::Symbol> BpeModel::byte_symbols(std::string_view word) const {
@@ -164,7 +174,8 @@ std::vector<BpeModel::Symbol> BpeModel::symbols(std::string_view word) const {
 BpeModel::Word BpeModel::merge(std::string_view word) const {
   if (vocab_.ignore_merges) {
     std::string token;
-    for (const char c : word) token += byte_to_token(uint8_t(c));
+    for (size_t i = 0; vocab_.byte_level && i < word.size(); ++i)
+      token += byte_to_token(uint8_t(word[i]));
     if (const int32_t whole = id(vocab_.byte_level ? std::string_view(token) : word); whole >= 0)
       return {{whole}, {0}};
   }

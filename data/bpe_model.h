@@ -35,7 +35,8 @@ class BpeModel {
     std::vector<uint32_t> offsets = {};  // first byte of each in the word
   };
 
-  /// `where` names the file. Throws Error when a merge names a token that is not in the vocabulary.
+  /// `where` names the file. Throws Error when a merge names a token that is not in the vocabulary,
+  /// or a token of SentencePiece's BPE is longer than any.
   BpeModel(BpeVocab vocab, const std::string& where);
   /// Appends a pre-tokenised word's ids and, each plus `begin`, their first bytes.
   void append(std::string_view word, size_t begin, std::vector<int32_t>& ids,
@@ -55,7 +56,7 @@ class BpeModel {
   };
 
   void add_ranked_merges(const std::string& where);
-  void add_scored_merges();
+  void add_scored_merges(const std::string& where);
   void find_word_breaks();
   const Merge* find_merge(int32_t left, int32_t right) const;
   void append_cached(std::string_view word, size_t begin, std::vector<int32_t>& ids,
@@ -69,8 +70,12 @@ class BpeModel {
   std::array<int32_t, 256> byte_ids_{};  // of single bytes, as symbols or for byte_fallback
   std::unordered_map<uint64_t, Merge> merges_;
   bool breaks_at_spaces_ = false;  // no token joins a U+2581 with what is before it
-  mutable std::mutex mutex_;
-  mutable StringMap<Word> cache_;
+  // Words seen before, in shards so that threads seldom wait for one another.
+  struct CacheShard {
+    std::mutex mutex;
+    StringMap<Word> words;
+  };
+  mutable std::array<CacheShard, 16> cache_;
 };
 
 }  // namespace tptt

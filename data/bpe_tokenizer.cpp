@@ -24,9 +24,14 @@ class BpeTokenizer final : public Tokenizer {
   explicit BpeTokenizer(BpeParts parts)
       : parts_(std::move(parts)),
         model_(std::move(parts_.vocab), parts_.where),
-        added_(parts_.added, false),
-        added_normalized_(normalized_tokens(), true) {
+        added_(parts_.added, false, parts_.where),
+        added_normalized_(normalized_tokens(), true, parts_.where) {
     for (const AddedToken& token : parts_.added) special_.emplace(token.id, token.special);
+    for (const TokenIds* ids : {&parts_.prefix, &parts_.suffix})
+      for (const int32_t id : *ids)
+        if (id < 0 || id >= vocab_size())
+          throw Error(parts_.where + ": the post-processor adds id " + std::to_string(id) +
+                      ", and the vocabulary has " + std::to_string(vocab_size()) + " tokens");
   }
 
   TokenIds encode(std::string_view text, bool add_special,

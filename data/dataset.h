@@ -51,6 +51,9 @@ TokenizedRows tokenize_rows(const std::vector<Row>& rows, const Tokenizer& token
 TokenIds encode_chat_prompt(const std::vector<Message>& messages, const Tokenizer& tokenizer,
                             int32_t eos_token_id, const std::string& chat_template);
 
+/// Ids of a plain text to go on from, begun likewise: BOS once where the tokenizer adds it, no EOS.
+TokenIds encode_prompt(const std::string& text, const Tokenizer& tokenizer);
+
 /// Best-fit decreasing: groups of example indices whose lengths sum to at most max_length.
 std::vector<std::vector<int64_t>> pack_best_fit(const std::vector<Example>& examples,
                                                 int64_t max_length);

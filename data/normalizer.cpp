@@ -1,25 +1,23 @@
 #include "data/normalizer.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 
 #include "data/utf8.h"
+#include "models/formats/error.h"
 
 namespace tptt {
 namespace {
+
+void check_size(size_t size, size_t limit) {
+  if (size > limit)
+    throw Error("tokenizer: its normalizer makes more than " + std::to_string(limit) +
+                " bytes of a text; expected a tokenizer.json as its family's");
+}
 
 void append(AlignedText& out, std::string_view text, size_t from, bool same_place) {
   out.text += text;
   for (size_t i = 0; i < text.size(); ++i)
     out.origins.push_back(uint32_t(same_place ? from + i : from));
-}
-
-bool is_mark(std::string_view text, size_t at) {
-  utf8proc_int32_t code = 0;
-  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,
-                   utf8proc_ssize_t(text.size() - at), &code);
-  return code >= 0 && utf8proc_get_property(code)->combining_class != 0;
 }
 
 size_t next_character(std::string_view text, size_t at) {
@@ -35,11 +33,12 @@ AlignedText nfc_aligned(std::string_view text) {
   out = {};
   for (size_t begin = 0, end = 0; begin < text.size(); begin = end) {
     end = next_character(text, begin);
+    while (end < text.size() && is_mark(text, end)) end = next_character(text, end);
     std::string normal = nfc(text.substr(begin, end - begin));
     while (end < text.size() && uint8_t(text[end]) >= 0x80) {
       const size_t next = next_character(text, end);
       std::string longer = nfc(text.substr(begin, next - begin));
-      if (!is_mark(text, end) && longer == normal + nfc(text.substr(end, next - end))) break;
+      if (longer == normal + nfc(text.substr(end, next - end))) break;
       normal = std::move(longer);
       end = next;
     }
@@ -60,7 +59,8 @@ AlignedText compose(const AlignedText& first, AlignedText second) {
 
 }  // namespace
 
-AlignedText replace_aligned(const AlignedText& text, std::string_view from, std::string_view to) {
+AlignedText replace_aligned(const AlignedText& text, std::string_view from, std::string_view to,
+                            size_t limit) {
   const std::string_view in = text.text;
   if (in.find(from) == std::string_view::npos) return text;
   AlignedText out;
@@ -70,13 +70,16 @@ AlignedText replace_aligned(const AlignedText& text, std::string_view from, std:
   for (size_t hit; (hit = in.find(from, at)) != std::string_view::npos; at = hit + from.size()) {
     append(out, in.substr(at, hit - at), at, true);
     append(out, to, hit, false);
+    check_size(out.text.size(), limit);
   }
   append(out, in.substr(at), at, true);
+  check_size(out.text.size(), limit);
   return compose(text, std::move(out));
 }
 
-AlignedText prepend_aligned(const AlignedText& text, std::string_view content) {
+AlignedText prepend_aligned(const AlignedText& text, std::string_view content, size_t limit) {
   if (text.text.empty()) return text;
+  check_size(text.text.size() + content.size(), limit);
   AlignedText out;
   append(out, content, 0, false);
   append(out, text.text, 0, true);
@@ -85,16 +88,17 @@ AlignedText prepend_aligned(const AlignedText& text, std::string_view content) {
 
 AlignedText normalize(const std::vector<NormalizerStep>& steps, std::string_view text) {
   AlignedText out{std::string(text)};
+  const size_t limit = std::min<size_t>(64 * text.size() + (1 << 20), UINT32_MAX);
   for (const NormalizerStep& step : steps) {
     switch (step.kind) {
       case NormalizerStep::Kind::nfc:
         out = compose(out, nfc_aligned(out.text));
         break;
       case NormalizerStep::Kind::prepend:
-        out = prepend_aligned(out, step.content);
+        out = prepend_aligned(out, step.content, limit);
         break;
       case NormalizerStep::Kind::replace:
-        out = replace_aligned(out, step.pattern, step.content);
+        out = replace_aligned(out, step.pattern, step.content, limit);
         break;
     }
   }

@@ -23,13 +23,17 @@ struct NormalizerStep {
   std::string content = {};  // prepend, replace: by what
 };
 
-/// `text` after all steps. Throws Error when NFC meets bytes that are no UTF-8.
+/// `text` after all steps. Throws Error when NFC meets bytes that are no UTF-8 and when the steps
+/// blow the text up beyond what any tokenizer makes of one.
 AlignedText normalize(const std::vector<NormalizerStep>& steps, std::string_view text);
 
-/// `text` with every `from` replaced by `to`; what replaces comes from where `from` began.
-AlignedText replace_aligned(const AlignedText& text, std::string_view from, std::string_view to);
+/// `text` with every `from` replaced by `to`; what replaces comes from where `from` began. Throws
+/// Error when it becomes longer than `limit`.
+AlignedText replace_aligned(const AlignedText& text, std::string_view from, std::string_view to,
+                            size_t limit = UINT32_MAX);
 
-/// `text` with `content` before it, which comes from the first byte.
-AlignedText prepend_aligned(const AlignedText& text, std::string_view content);
+/// `text` with `content` before it, which comes from the first byte. `limit` as above.
+AlignedText prepend_aligned(const AlignedText& text, std::string_view content,
+                            size_t limit = UINT32_MAX);
 
 }  // namespace tptt

@@ -1,26 +1,13 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "data/normalizer.h"
+#include "models/formats/regex.h"
 
 namespace tptt {
-
-/// A compiled PCRE2 pattern over UTF-8 with Unicode properties; \s means Unicode white space as in
-/// the Oniguruma patterns of Hugging Face tokenizers.
-class Regex {
- public:
-  /// Throws Error naming `where` when the pattern does not compile.
-  Regex(const std::string& pattern, const std::string& where);
-  /// The first match at or after `from`: begin and end offsets; false when there is none.
-  bool find(std::string_view text, size_t from, size_t* begin, size_t* end) const;
-
- private:
-  std::shared_ptr<void> code_;
-};
 
 /// What becomes of the text a pattern matches (Hugging Face SplitDelimiterBehavior).
 enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };

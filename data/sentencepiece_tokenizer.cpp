@@ -41,7 +41,7 @@ class SentencePieceTokenizer final : public Tokenizer {
     later_has_prefix_ = config.legacy || !model.add_dummy_prefix;
     if (!later_has_prefix_) load(later_, proto + std::string(kNoDummyPrefix), path);
     const std::vector<AddedToken> added = collect_tokens(model, config);
-    added_ = std::make_unique<AddedTokens>(added, false);
+    added_ = std::make_unique<AddedTokens>(added, false, config.where);
     for (size_t id = 0; id < tokens_.size(); ++id) ids_.emplace(tokens_[id], int32_t(id));
     if (config.add_bos.value_or(true) && first_.bos_id() >= 0) prefix_ = {first_.bos_id()};
     if (config.add_eos.value_or(false) && first_.eos_id() >= 0) suffix_ = {first_.eos_id()};

@@ -14,15 +14,19 @@ TokenIds leading_special_tokens(const Tokenizer& tokenizer) {
 
 // The text that stands for EOS in a chat template.
 std::string eos_text(const Tokenizer& tokenizer, int32_t eos_token_id) {
+  if (eos_token_id >= tokenizer.vocab_size())
+    throw Error("the model's eos_token_id " + std::to_string(eos_token_id) +
+                " is not one of its tokenizer's " + std::to_string(tokenizer.vocab_size()) +
+                " tokens; expected files of one model");
   return eos_token_id < 0 ? "" : tokenizer.decode({eos_token_id});
 }
 
-// A chat template may write BOS itself.
-void add_leading(const TokenIds& leading, TokenIds& ids, std::vector<bool>& train) {
+// How many were added: none where the text (a chat template) wrote them itself.
+size_t add_leading(const TokenIds& leading, TokenIds& ids) {
   if (leading.size() <= ids.size() && std::equal(leading.begin(), leading.end(), ids.begin()))
-    return;
+    return 0;
   ids.insert(ids.begin(), leading.begin(), leading.end());
-  train.insert(train.begin(), leading.size(), false);
+  return leading.size();
 }
 
 std::vector<TextPiece> row_pieces(const Row& row, const std::string& eos,
@@ -51,7 +55,7 @@ Example encode_row(const Row& row, const Tokenizer& tokenizer, const TokenIds& l
     example.ids.push_back(eos_token_id);
     example.train.push_back(true);
   }
-  add_leading(leading, example.ids, example.train);
+  example.train.insert(example.train.begin(), add_leading(leading, example.ids), false);
   if (!options.completion_only_loss) example.train.assign(example.ids.size(), true);
   // Nothing predicts the first token: in a pack, what stands before it is another row.
   if (!example.train.empty()) example.train[0] = false;
@@ -108,8 +112,14 @@ TokenIds encode_chat_prompt(const std::vector<Message>& messages, const Tokenize
                             int32_t eos_token_id, const std::string& chat_template) {
   const std::string eos = eos_text(tokenizer, eos_token_id);
   MaskedIds masked = encode_pieces(tokenizer, render_chat(chat_template, messages, eos, true));
-  add_leading(leading_special_tokens(tokenizer), masked.ids, masked.train);
+  add_leading(leading_special_tokens(tokenizer), masked.ids);
   return masked.ids;
+}
+
+TokenIds encode_prompt(const std::string& text, const Tokenizer& tokenizer) {
+  TokenIds ids = tokenizer.encode(text);
+  add_leading(leading_special_tokens(tokenizer), ids);
+  return ids;
 }
 
 }  // namespace tptt

@@ -49,8 +49,17 @@ const std::vector<PreKind>& pre_kinds() {
   return kinds;
 }
 
+std::string architecture(const GgufHeader& header) {
+  return header.get_string("general.architecture", "");
+}
+
 const PreKind& find_kind(const GgufHeader& header) {
-  const std::string name = header.get_string("tokenizer.ggml.pre", "gpt-2");
+  const std::string name =
+      header.get_string("tokenizer.ggml.pre", architecture(header) == "gpt2" ? "gpt-2" : "");
+  if (name.empty())
+    throw Error(header.path +
+                ": tokenizer.ggml.pre is missing, so how words are split is not known; convert the "
+                "model again with a newer llama.cpp");
   for (const PreKind& kind : pre_kinds())
     if (name == kind.name) return kind;
   throw Error(header.path + ": tokenizer.ggml.pre '" + name + "' is not supported; known: " +
@@ -65,6 +74,13 @@ const std::vector<int64_t>& token_types(const GgufHeader& header, const BpeParts
   if (types.size() != parts.vocab.tokens.size())
     throw Error(header.path + ": tokenizer.ggml.token_type and tokens differ in length");
   return types;
+}
+
+// Phi 3's own tokens take the white space behind them, which GGUF has no place for; llama.cpp
+// knows it by name as well. Phi 4 has another vocabulary.
+void set_phi3_rstrip(BpeParts& parts) {
+  for (AddedToken& token : parts.added)
+    token.rstrip = token.text != "<unk>" && token.text != "<s>" && token.text != "<|endoftext|>";
 }
 
 void add_tokens(const GgufHeader& header, bool with_unknown, BpeParts& parts) {
@@ -130,6 +146,7 @@ void read_sentencepiece_bpe(const GgufHeader& header, BpeParts& parts) {
                    {DecoderStep::Kind::fuse}};
   if (prefix) parts.decoder.push_back({DecoderStep::Kind::strip, " ", "", 1});
   add_tokens(header, true, parts);
+  if (architecture(header) == "phi3") set_phi3_rstrip(parts);
   add_bos_and_eos(header, true, 1, 2, parts);
 }
 

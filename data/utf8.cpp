@@ -49,6 +49,21 @@ size_t space_at(const std::string& text, size_t at) {
   return 0;
 }
 
+constexpr int kMostMarks = 1024;
+
+// Putting marks in order takes the square of their number.
+void check_marks(std::string_view text) {
+  int marks = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const uint8_t byte = uint8_t(text[at]);
+    if (byte >= 0x80 && byte < 0xC0) continue;
+    marks = byte >= 0xC0 && is_mark(text, at) ? marks + 1 : 0;
+    if (marks > kMostMarks)
+      throw Error("tokenizer: the text has more than " + std::to_string(kMostMarks) +
+                  " combining marks in a row");
+  }
+}
+
 }  // namespace
 
 size_t valid_utf8_prefix(std::string_view bytes) {
@@ -59,6 +74,13 @@ size_t valid_utf8_prefix(std::string_view bytes) {
     at += size_t(length);
   }
   return at;
+}
+
+bool is_mark(std::string_view text, size_t at) {
+  utf8proc_int32_t code = 0;
+  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,
+                   utf8proc_ssize_t(text.size() - at), &code);
+  return code >= 0 && utf8proc_get_property(code)->combining_class != 0;
 }
 
 bool is_incomplete_utf8(std::string_view bytes) {
@@ -100,6 +122,7 @@ std::string strip(const std::string& text) {
 std::string nfc(std::string_view text) {
   if (std::all_of(text.begin(), text.end(), [](char c) { return uint8_t(c) < 0x80; }))
     return std::string(text);
+  check_marks(text);
   utf8proc_uint8_t* out = nullptr;
   const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
                                    utf8proc_ssize_t(text.size()), &out,

@@ -18,7 +18,10 @@ std::string utf8_lossy(std::string_view bytes);
 std::string strip(const std::string& text);
 std::string strip_right(const std::string& text);
 
-/// NFC of valid UTF-8.
+/// Whether the character at `at` is a combining mark.
+bool is_mark(std::string_view text, size_t at);
+
+/// NFC of valid UTF-8. Throws Error for other bytes, and for a run of marks beyond any language's.
 std::string nfc(std::string_view text);
 
 }  // namespace tptt

@@ -211,6 +211,19 @@ DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t cap
   return cache;
 }
 
+void keep_sequences(DecodeCache& cache, const std::vector<int64_t>& sequences) {
+  if (cache.layers.empty()) return;
+  const at::Tensor index = at::tensor(
+      sequences, at::TensorOptions().dtype(at::kLong).device(cache.layers[0].k.device()));
+  for (LayerCache& layer : cache.layers)
+    for (at::Tensor* kept : {&layer.k, &layer.v, &layer.liza.memory, &layer.liza.last_q,
+                             &layer.liza.last_k, &layer.liza.last_v})
+      if (kept->defined()) *kept = kept->index_select(0, index);
+  std::vector<int64_t> lengths;
+  for (const int64_t s : sequences) lengths.push_back(cache.lengths[size_t(s)]);
+  cache.lengths = std::move(lengths);
+}
+
 bool cache_expires(const CausalLM& model, int64_t before, int64_t after) {
   return std::any_of(model.config.ropes.begin(), model.config.ropes.end(),
                      [&](const RopeConfig& rope) { return rope_changes(rope, before, after); });

@@ -77,6 +77,9 @@ class CausalLM {
 DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t capacity,
                        Branch branch);
 
+/// Leaves only these of the cache's sequences, in this order.
+void keep_sequences(DecodeCache& cache, const std::vector<int64_t>& sequences);
+
 /// True when a cache that holds sequences of `before` tokens is of no use for `after`, because
 /// longrope rotates keys of longer sequences by other frequencies.
 bool cache_expires(const CausalLM& model, int64_t before, int64_t after);

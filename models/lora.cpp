@@ -6,10 +6,10 @@
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
-#include <regex>
 #include <set>
 
 #include "models/formats/error.h"
+#include "models/formats/regex.h"
 
 namespace tptt {
 
@@ -20,11 +20,8 @@ bool names_module(const std::string& target, const std::string& module) {
 namespace {
 
 bool fits(const std::string& pattern, const std::string& module) {
-  try {
-    return std::regex_match(module, std::regex("(.*\\.)?(" + pattern + ")"));
-  } catch (const std::regex_error&) {
-    throw UsageError("lora: pattern '" + pattern + "' is no regular expression");
-  }
+  size_t begin = 0, end = 0;
+  return Regex("^(?:.*\\.)?(?:" + pattern + ")$", "lora").find(module, 0, &begin, &end);
 }
 
 // PEFT takes the first pattern in the file's order, which JSON does not keep.

@@ -110,7 +110,7 @@ Rope make_rope(const RopeConfig& c, const at::Device& device) {
 
 bool rope_changes(const RopeConfig& c, int64_t before, int64_t after) {
   const int64_t original = c.original_max_position_embeddings;
-  return c.rope_type == "longrope" && before <= original && after > original;
+  return c.rope_type == "longrope" && (before <= original) != (after <= original);
 }
 
 RopeTable rope_table(const Rope& rope, const at::Tensor& positions, int64_t length) {

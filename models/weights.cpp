@@ -2,6 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <set>
@@ -18,18 +20,12 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// Interleaved rotary rows (0, D/2, 1, D/2+1, ...) back to the half-split order.
-at::Tensor unpermute(const at::Tensor& x, int64_t heads) {
-  auto shape = x.sizes().vec();
-  std::vector<int64_t> split{heads, shape[0] / heads / 2, 2};
-  split.insert(split.end(), shape.begin() + 1, shape.end());
-  return x.view(split).transpose(1, 2).reshape(shape);
-}
-
 at::Tensor read_tensor(const WeightIndex& index, const WeightIndex::Entry& entry,
                        at::ScalarType dtype) {
   at::Tensor x = read_float_tensor(index.files[entry.file], entry.info);
-  if (entry.permuted_heads) x = unpermute(x, entry.permuted_heads);
+  if (entry.permuted_heads)
+    x = at::empty_like(x).index_copy_(0, at::tensor(permuted_rows(x.size(0), entry.permuted_heads)),
+                                      x);
   if (entry.change == GgufChange::plus_one) x.sub_(1);
   return x.to(dtype);
 }

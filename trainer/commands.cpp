@@ -48,7 +48,7 @@ void run_generate(const CommonFlags& common, const GenerateFlags& flags) {
     ids = encode_chat_prompt({{"user", prompt}}, *loaded.tokenizer,
                              loaded.model->config.first_eos(), name);
   } else {
-    ids = loaded.tokenizer->encode(prompt, true);
+    ids = encode_prompt(prompt, *loaded.tokenizer);
   }
   if (ids.empty()) throw UsageError("--prompt is empty; expected text");
   GenerateOptions options{flags.max_new_tokens, flags.temperature, flags.top_p,

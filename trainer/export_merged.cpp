@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
@@ -109,11 +110,6 @@ void merge_dir(const ModelFiles& base, const ModelConfig& config, const Updates&
   copy_companions(base.dir, to);
 }
 
-// Rows of q or k as GGUF stores them: the two halves of a head as pairs.
-at::Tensor permuted(const at::Tensor& x, int64_t heads) {
-  return x.unflatten(0, {heads, 2, -1}).transpose(1, 2).flatten(0, 2);
-}
-
 // The update of a GGUF tensor in its own order; undefined when there is none.
 at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const Updates& updates) {
   const std::string architecture = header.get_string("general.architecture");
@@ -137,7 +133,8 @@ at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const U
   const int64_t q_heads = header.get_int(architecture + ".attention.head_count");
   const int64_t heads = permuted_heads(
       name->change, q_heads, header.get_int(architecture + ".attention.head_count_kv", q_heads));
-  return heads > 0 ? permuted(update, heads) : update;
+  return heads > 0 ? update.index_select(0, at::tensor(permuted_rows(update.size(0), heads)))
+                   : update;
 }
 
 // Matrices become `wanted`; vectors, factors, routers and positions stay, and rows that do not

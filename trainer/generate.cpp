@@ -7,7 +7,9 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <limits>
 
+#include "models/formats/error.h"
 #include "models/philox.h"
 
 namespace tptt {
@@ -29,16 +31,49 @@ int64_t sample(const at::Tensor& logits, const GenerateOptions& options, uint64_
   return order[i].item<int64_t>();
 }
 
+// The texts that are still written, one a sequence of the cache.
+struct Writing {
+  std::vector<size_t> prompts;  // whose text it is
+  std::vector<TokenIds> texts;  // prompt and answer
+  std::vector<bool> done;
+
+  int64_t longest() const {
+    size_t longest = 0;
+    for (const TokenIds& text : texts) longest = std::max(longest, text.size());
+    return int64_t(longest);
+  }
+};
+
 std::vector<int64_t> next_tokens(const at::Tensor& logits, const GenerateOptions& options,
-                                 uint64_t position) {
+                                 const std::vector<size_t>& prompts, uint64_t position) {
   if (options.temperature <= 0) {
     const at::Tensor best = logits.argmax(-1).to(at::kCPU);
     return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
   }
   std::vector<int64_t> ids;
-  for (int64_t s = 0; s < logits.size(0); ++s)
-    ids.push_back(sample(logits[s], options, uint64_t(s), position));
+  for (size_t s = 0; s < prompts.size(); ++s)
+    ids.push_back(sample(logits[int64_t(s)], options, prompts[s], position));
   return ids;
+}
+
+// Takes out the texts that are done. The cache is copied then, so not for each of them, but at once
+// when one has no position left.
+void leave_done(Writing& writing, int64_t max_length, DecodeCache& cache) {
+  std::vector<int64_t> kept;
+  bool full = false;
+  for (size_t s = 0; s < writing.texts.size(); ++s) {
+    if (!writing.done[s]) kept.push_back(int64_t(s));
+    full |= int64_t(writing.texts[s].size()) > max_length;
+  }
+  if (!full && 2 * kept.size() > writing.texts.size()) return;
+  Writing rest;
+  for (const int64_t s : kept) {
+    rest.prompts.push_back(writing.prompts[size_t(s)]);
+    rest.texts.push_back(std::move(writing.texts[size_t(s)]));
+  }
+  rest.done.assign(kept.size(), false);
+  writing = std::move(rest);
+  if (!kept.empty()) keep_sequences(cache, kept);
 }
 
 // The normed hidden state of each text's last token [S, E]. The cache holds all before it, or is
@@ -59,38 +94,49 @@ at::Tensor last_hidden(const CausalLM& model, const std::vector<TokenIds>& texts
   return whole ? hidden.index_select(0, at::tensor(last_rows, index)) : hidden;
 }
 
+void check_ids(const std::vector<TokenIds>& prompts, int64_t vocab_size) {
+  for (const TokenIds& prompt : prompts)
+    for (const int32_t id : prompt)
+      if (id < 0 || id >= vocab_size)
+        throw Error("the prompt has token " + std::to_string(id) +
+                    ", and the model knows only those below " + std::to_string(vocab_size));
+}
+
 }  // namespace
 
 std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds>& prompts,
                                const GenerateOptions& options,
                                const std::function<void(size_t, int32_t)>& on_token) {
   std::vector<TokenIds> answers(prompts.size());
-  if (prompts.empty() || options.max_new_tokens <= 0) return answers;
+  if (options.max_new_tokens <= 0) return answers;
+  check_ids(prompts, model.config.vocab_size);
   c10::AutoGradMode no_grad(false);
-  std::vector<TokenIds> texts = prompts;  // and what follows, end tokens and beyond included
-  int64_t longest = 0;
-  for (const TokenIds& prompt : prompts) longest = std::max(longest, int64_t(prompt.size()));
-  const int64_t capacity = longest + options.max_new_tokens;
-  DecodeCache cache;
-  std::vector<bool> done(prompts.size(), false);
+  Writing writing{{}, prompts, std::vector<bool>(prompts.size(), false)};
+  for (size_t i = 0; i < prompts.size(); ++i) writing.prompts.push_back(i);
+  const int64_t capacity = writing.longest() + options.max_new_tokens;
+  const int64_t max_length = model.config.embed_positions.empty()
+                                 ? std::numeric_limits<int64_t>::max()
+                                 : model.config.max_position_embeddings;
   const auto& ends = model.config.eos_token_id;
-  for (int64_t step = 0; step < options.max_new_tokens; ++step, ++longest) {
-    // Learned positions end; what is written so far is the answer.
-    if (!model.config.embed_positions.empty() && longest > model.config.max_position_embeddings)
-      break;
-    const bool whole = step == 0 || cache_expires(model, longest - 1, longest);
+  DecodeCache cache;
+  int64_t stored = 0;  // of the longest text
+  for (int64_t step = 0; step < options.max_new_tokens && !writing.texts.empty(); ++step) {
+    const int64_t longest = writing.longest();
+    const bool whole = step == 0 || cache_expires(model, stored, longest);
+    stored = longest;
     const at::Tensor hidden =
-        last_hidden(model, texts, {.branch = options.branch}, capacity, whole, cache);
-    const auto ids = next_tokens(model.logits(hidden), options, uint64_t(step));
-    for (size_t s = 0; s < prompts.size(); ++s) {
-      texts[s].push_back(int32_t(ids[s]));
-      if (done[s]) continue;
-      done[s] = std::find(ends.begin(), ends.end(), ids[s]) != ends.end();
-      if (done[s]) continue;
-      answers[s].push_back(int32_t(ids[s]));
-      if (on_token) on_token(s, int32_t(ids[s]));
+        last_hidden(model, writing.texts, {.branch = options.branch}, capacity, whole, cache);
+    const auto ids = next_tokens(model.logits(hidden), options, writing.prompts, uint64_t(step));
+    for (size_t s = 0; s < ids.size(); ++s) {
+      writing.texts[s].push_back(int32_t(ids[s]));
+      if (writing.done[s]) continue;
+      writing.done[s] = std::find(ends.begin(), ends.end(), ids[s]) != ends.end();
+      if (writing.done[s]) continue;
+      answers[writing.prompts[s]].push_back(int32_t(ids[s]));
+      if (on_token) on_token(writing.prompts[s], int32_t(ids[s]));
+      writing.done[s] = int64_t(writing.texts[s].size()) > max_length;
     }
-    if (std::all_of(done.begin(), done.end(), [](bool d) { return d; })) break;
+    leave_done(writing, max_length, cache);
   }
   return answers;
 }

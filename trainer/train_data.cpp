@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/formats/error.h"
 #include "trainer/log.h"
 
 namespace tptt {
@@ -36,6 +37,10 @@ int64_t items_per_step(const Config& config) {
 
 TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
                                 const ModelConfig& model) {
+  if (!model.embed_positions.empty() && config.data.max_length > model.max_position_embeddings)
+    throw UsageError("data.max_length: " + std::to_string(config.data.max_length) +
+                     " is more than the " + std::to_string(model.max_position_embeddings) +
+                     " positions this " + model.model_type + " model has learned; lower it");
   const int32_t eos = model.first_eos();
   TrainingData data;
   data.train = load_examples(config.data.train, config, tokenizer, eos, "train");

@@ -76,6 +76,10 @@ RopeConfig read_rope_object(const ConfigReader& rope, const ConfigReader& json, 
   r.rope_theta = rope.number("rope_theta", json.number("rope_theta", default_theta));
   const double part =
       rope.number("partial_rotary_factor", json.number("partial_rotary_factor", 1.0));
+  if (part != 1 && r.rope_type == "default" && json.string("model_type", "") != "phi3")
+    throw Error(rope.where() +
+                ": partial_rotary_factor must be 1: of these families Transformers "
+                "heeds it for phi3 alone");
   if (!(part > 0) || part > 1)
     throw Error(rope.where() + ": partial_rotary_factor must be above 0 and at most 1");
   r.rotary_dim = int64_t(double(head_dim) * part);

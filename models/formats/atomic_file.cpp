@@ -17,6 +17,14 @@ namespace {
   throw Error(path + ": cannot " + what + ": " + std::strerror(errno));
 }
 
+// rename() would take an older file's place. Not every file system knows the flag (NFS), not every
+// one has hard links.
+bool put_if_absent(const char* from, const char* to) {
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  return link(from, to) == 0 && unlink(from) == 0;
+}
+
 }  // namespace
 
 void sync_path(const std::string& path) {
@@ -54,10 +62,9 @@ void AtomicFile::write(std::string_view bytes) {
 void AtomicFile::commit(bool replace) {
   if (fsync(fd_) != 0) fail(temporary_, "sync");
   const char* from = temporary_.c_str();
-  // rename() would take an older file's place, link() never does.
-  if (replace ? std::rename(from, path_.c_str()) != 0 : link(from, path_.c_str()) != 0)
-    fail(path_, replace ? "rename into place" : "put into place");
-  if (!replace) unlink(from);
+  const bool placed =
+      replace ? std::rename(from, path_.c_str()) == 0 : put_if_absent(from, path_.c_str());
+  if (!placed) fail(path_, "put into place");
   close(fd_);
   fd_ = -1;
   const std::filesystem::path target(path_);

@@ -41,20 +41,15 @@ void check_sizes(const GgufLora& lora, int64_t heads, const std::string& where) 
                 std::to_string(heads) + " heads");
 }
 
-// The row of Hugging Face's tensor that comes at `row` in GGUF: pairs of the two halves of a head.
-int64_t source_row(int64_t row, int64_t head_size) {
-  const int64_t head = row / head_size, within = row % head_size;
-  return head * head_size + within % 2 * (head_size / 2) + within / 2;
-}
-
 std::vector<std::byte> bytes_of(const Half& half) {
   const GgufLora& lora = *half.lora;
   std::vector<float> values(lora.a.begin(), lora.a.end());
   if (half.is_b) {
     values.resize(lora.b.size());
+    std::vector<int64_t> sources;
+    if (half.permuted_heads) sources = permuted_rows(lora.out, half.permuted_heads);
     for (int64_t row = 0; row < lora.out; ++row) {
-      const int64_t from =
-          half.permuted_heads ? source_row(row, lora.out / half.permuted_heads) : row;
+      const int64_t from = sources.empty() ? row : sources[size_t(row)];
       for (int64_t r = 0; r < lora.rank; ++r)
         values[size_t(row * lora.rank + r)] =
             float(lora.scale * double(lora.b[size_t(from * lora.rank + r)]));

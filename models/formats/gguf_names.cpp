@@ -178,4 +178,14 @@ int64_t permuted_heads(GgufChange change, int64_t query_heads, int64_t kv_heads)
                                             : 0;
 }
 
+std::vector<int64_t> permuted_rows(int64_t rows, int64_t heads) {
+  std::vector<int64_t> sources(static_cast<size_t>(rows));
+  const int64_t size = rows / heads;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t within = row % size;
+    sources[size_t(row)] = row - within + within % 2 * (size / 2) + within / 2;
+  }
+  return sources;
+}
+
 }  // namespace tptt

@@ -40,4 +40,8 @@ std::string expert_name(const std::string& pattern, int64_t expert);
 /// How many heads the rows of a permuted tensor divide into; 0 for a tensor that is not.
 int64_t permuted_heads(GgufChange change, int64_t query_heads, int64_t kv_heads);
 
+/// Which row of Hugging Face's tensor each row of a permuted GGUF tensor is: the two halves of a
+/// head become pairs. `rows` must be an even number for each head.
+std::vector<int64_t> permuted_rows(int64_t rows, int64_t heads);
+
 }  // namespace tptt

@@ -116,6 +116,22 @@ TEST_CASE("a prompt's ids begin the trained row") {
   }
 }
 
+TEST_CASE("a plain prompt's ids begin the trained row") {
+  for (const char* text : {"ab", "<s>ab"}) {
+    const ByteTokenizer tokenizer(true, true);
+    const auto out = tokenize_rows({plain(text, "cd")}, tokenizer, kEos, options());
+    const TokenIds prompt = encode_prompt(text, tokenizer);
+    CHECK(prompt == TokenIds{kBos, 'a', 'b'});
+    CHECK(std::equal(prompt.begin(), prompt.end(), out.examples[0].ids.begin()));
+  }
+  CHECK(encode_prompt("", ByteTokenizer()).empty());
+}
+
+TEST_CASE("an EOS that the tokenizer does not have is refused") {
+  CHECK_THROWS_WITH(tokenize_rows({kChat}, ByteTokenizer(), 300, options()),
+                    Contains("eos_token_id 300") && Contains("258 tokens"));
+}
+
 TEST_CASE("a conversation its template cannot hold is refused by file and line") {
   const Row row = {{{"system", "be"}, {"user", "a"}, {"assistant", "b"}}, "", "", "chat.jsonl:3"};
   const auto rows = [&](const char* name, int32_t eos) {

@@ -58,12 +58,38 @@ TEST_CASE("tokenizer.json components that are not known are refused by name with
       {R"({"model": {"dropout": 0.1}})", "dropout", "expected null"},
       {R"({"model": {"merges": [["a", "c"]]}})", "merge 'a c'", "not in the vocabulary"},
       {R"({"model": {"vocab": {"a": -1}}})", "token id -1", "out of range"},
+      {R"({"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}}],
+           "special_tokens": {"x": {"ids": [5]}}}})",
+       "adds id 5", "has 5 tokens"},
   };
   for (const Case& c : cases) {
     INFO(c.patch);
     CHECK_THAT(message_of<Error>([&] { load_patched(c.patch); }),
                Contains(c.name) && Contains(c.known) && Contains("tokenizer.json"));
   }
+}
+
+TEST_CASE("files and texts that would take memory or time without bound are refused") {
+  std::string patch = R"({"normalizer": {"type": "Sequence", "normalizers": [)";
+  for (int i = 0; i < 40; ++i)
+    patch += R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaa"},)";
+  patch.back() = ']';
+  const auto tokenizer = load_patched((patch + "}}").c_str());
+  CHECK_THROWS_WITH(tokenizer->encode("a"), Contains("normalizer makes more than"));
+  const std::string longest(1025, 'x');
+  CHECK_THROWS_WITH(
+      load_patched((R"({"added_tokens": [{"id": 5, "content": ")" + longest + R"("}]})").c_str()),
+      Contains("added token 5 has 1025 bytes; expected at most 1024"));
+  std::string marks = "e";
+  for (int i = 0; i < 600; ++i) marks += "\u0316\u0301";
+  CHECK_THROWS_WITH(load_patched(R"({"normalizer": {"type": "NFC"}})")->encode(marks),
+                    Contains("more than 1024 combining marks in a row"));
+}
+
+TEST_CASE("of added tokens the longest counts, wherever the others end") {
+  const auto tokenizer = load_patched(R"({"added_tokens": [
+      {"id": 5, "content": "<x"}, {"id": 6, "content": "<x>y>"}, {"id": 7, "content": "x>"}]})");
+  CHECK(tokenizer->encode("<x>y>a<x>b<xx>") == TokenIds{6, 1, 5, 0, 2, 5, 7});
 }
 
 TEST_CASE("merges are read in both spellings, and words that are tokens need none") {

@@ -7,6 +7,7 @@
 #include "data/chat_templates.h"
 #include "data/utf8.h"
 #include "models/formats/error.h"
+#include "models/formats/gguf_writer.h"
 #include "models/formats/json.h"
 #include "tests/temp_dir.h"
 
@@ -95,16 +96,37 @@ const std::vector<std::string> kGgufKinds = {"qwen3", "smollm3", "gpt-2",  "olmo
 TEST_CASE("tokenizer.json gives Hugging Face's ids and text", "[golden]") {
   std::vector<std::string> kinds = kGgufKinds;
   kinds.insert(kinds.end(), {"llama3", "qwen2", "gpt2", "prefix-space", "llama2", "mistral",
-                             "gemma", "metaspace"});
+                             "gemma", "metaspace", "phi3"});
   for (const std::string& kind : kinds)
     check_golden(*load_tokenizer(in_dir(golden_dir() + "/" + kind)), kind);
 }
 
 TEST_CASE("GGUF gives the ids and text of the tokenizer it was made from", "[golden]") {
   std::vector<std::string> kinds = kGgufKinds;
-  kinds.push_back("sp-bpe");
+  kinds.insert(kinds.end(), {"sp-bpe", "phi3"});
   for (const std::string& kind : kinds)
     check_golden(*load_tokenizer(in_gguf(golden_dir() + "/" + kind + "/tokenizer.gguf")), kind);
+}
+
+TEST_CASE("a GGUF that does not say how words are split is refused, but for GPT-2's") {
+  const TempDir dir;
+  const auto load = [&](const std::string& architecture) {
+    const std::string path = (dir.path / (architecture + ".gguf")).string();
+    const std::vector<GgufEntry> metadata = {
+        {"general.architecture", GgufType::String, {}, architecture},
+        {"tokenizer.ggml.model", GgufType::String, {}, std::string("gpt2")},
+        {"tokenizer.ggml.tokens", GgufType::Array, GgufType::String,
+         std::vector<std::string>{"a", "b", "ab"}},
+        {"tokenizer.ggml.token_type", GgufType::Array, GgufType::I32,
+         std::vector<int64_t>{1, 1, 1}},
+        {"tokenizer.ggml.merges", GgufType::Array, GgufType::String,
+         std::vector<std::string>{"a b"}}};
+    write_gguf(path, metadata, {}, {});
+    return load_tokenizer(in_gguf(path));
+  };
+  CHECK(load("gpt2")->encode("abb") == TokenIds{2, 1});
+  CHECK_THAT(message_of<Error>([&] { load("llama"); }),
+             Catch::Matchers::Contains("llama.gguf: tokenizer.ggml.pre is missing"));
 }
 
 TEST_CASE("tokenizer.model gives sentencepiece's ids and text", "[golden]") {

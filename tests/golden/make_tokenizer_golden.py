@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from tokenizer_kinds import (BYTE_KINDS, CHARACTER_KINDS, encode_sentencepiece, train_bytes, train_characters, train_sentencepiece,
-                             write_gguf, write_sentencepiece_gguf)
+                             write_gguf, write_phi3_gguf, write_sentencepiece_gguf)
 
 HERE = pathlib.Path(__file__).parent / "tokenizers"
 LANGUAGES = [
@@ -81,6 +81,8 @@ def write_kind(name, out, corpus, trained):
     pre = BYTE_KINDS[name][3] if name in BYTE_KINDS else None
     if pre:
         write_gguf(directory, pre)
+    if name == "phi3":
+        write_phi3_gguf(directory)
 
 
 def write_sentencepiece(name, out, corpus):

@@ -49,6 +49,7 @@ CHARACTER_KINDS = {
     "mistral": (None, pre_tokenizers.Metaspace(prepend_scheme="first", split=False), STRIP),
     "gemma": (normalizers.Replace(" ", "\u2581"), pre_tokenizers.Split(" ", "merged_with_previous"), decoders.Sequence(TO_TEXT)),
     "metaspace": (normalizers.NFC(), pre_tokenizers.Metaspace(), decoders.Metaspace()),
+    "phi3": (normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]), None, STRIP),
 }
 
 
@@ -76,6 +77,9 @@ def train_characters(name, texts):
     model = json.loads(trained.to_str())["model"]
     merges = [merge if isinstance(merge, list) else merge.split(" ") for merge in model["merges"]]
     special = ["<unk>", "<s>", "</s>"]
+    if name == "phi3":  # what SentencePiece's scores say
+        known = set(model["vocab"])
+        merges = [(token[:i], token[i:]) for token in model["vocab"] for i in range(1, len(token)) if token[:i] in known and token[i:] in known]
     bytes_ = [] if name == "metaspace" else [f"<0x{byte:02X}>" for byte in range(256)]  # which has unknown characters then
     vocab = {token: i for i, token in enumerate([*special, *bytes_, *model["vocab"]])}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[tuple(m) for m in merges], unk_token="<unk>", fuse_unk=name != "gemma",
@@ -83,11 +87,22 @@ def train_characters(name, texts):
     tokenizer.normalizer, tokenizer.decoder = normalizer, decoder
     if pre_tokenizer:
         tokenizer.pre_tokenizer = pre_tokenizer
+    if name == "phi3":
+        add_phi3_tokens(tokenizer)
+        return tokenizer
     tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in special])
     tokenizer.add_tokens(ADDED)
     if name == "llama2":
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
     return tokenizer
+
+
+def add_phi3_tokens(tokenizer):
+    """As Phi 3 has them: most take the white space behind them, </s> is not special."""
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in ("<unk>", "<s>", "<|endoftext|>")])
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, rstrip=True) for token in ("<|im_start|>", "<|im_end|>")])
+    tokenizer.add_tokens([AddedToken(token, normalized=False, rstrip=True) for token in ("</s>", "<|custom|>")])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
 
 
 def train_sentencepiece(name, texts, directory):
@@ -145,6 +160,24 @@ def write_sentencepiece_gguf(directory, processor):
     writer.add_token_list([processor.id_to_piece(i) for i in every])
     writer.add_token_scores([processor.get_score(i) for i in every])
     writer.add_token_types([next((kind for test, kind in kinds if test(i)), gguf.TokenType.NORMAL) for i in every])
+    finish_gguf(writer)
+
+
+def write_phi3_gguf(directory):
+    """The same for a Phi 3, whose vocabulary is SentencePiece's: scores and no merges."""
+    tokenizer = json.loads((directory / "tokenizer.json").read_text())
+    tokens = {i: token for token, i in tokenizer["model"]["vocab"].items()}
+    types = {i: gguf.TokenType.BYTE for i, token in tokens.items() if re.fullmatch("<0x[0-9A-F]{2}>", token)}
+    for added in tokenizer["added_tokens"]:
+        tokens[added["id"]] = added["content"]
+        types[added["id"]] = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
+    types[0] = gguf.TokenType.UNKNOWN
+    writer = gguf.GGUFWriter(str(directory / "tokenizer.gguf"), "phi3")
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([tokens[i] for i in range(len(tokens))])
+    writer.add_token_scores([-float(i) for i in range(len(tokens))])
+    writer.add_token_types([types.get(i, gguf.TokenType.NORMAL) for i in range(len(tokens))])
     finish_gguf(writer)
 
 

@@ -172,4 +172,7 @@ TEST_CASE("rank-stabilised adapters with ranks and alphas of their own are scale
   config.alpha_pattern = {{"self_attn.v_proj", 3}, {"v_proj", 4}};
   CHECK_THAT(message_of<UsageError>([&] { add_lora(*model, config, 0); }),
              Contains("both fit module 'model.layers.0.self_attn.v_proj'"));
+  config.alpha_pattern = {{"(", 3}};
+  CHECK_THAT(message_of<Error>([&] { add_lora(*model, config, 0); }),
+             Contains("pattern") && Contains("no valid regular expression"));
 }

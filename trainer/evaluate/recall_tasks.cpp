@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "data/dataset.h"
 #include "models/formats/error.h"
 #include "models/philox.h"
 
@@ -71,7 +72,7 @@ RecallItem make_needle(const Tokenizer& tokenizer, const TokenIds& text, int64_t
   const std::string about =
       std::string("The secret number of ") + kCities[random.below(kCities.size())] + " is";
   const std::string number = " " + std::to_string(10000 + random.below(90000));
-  const TokenIds start = tokenizer.encode("", true),
+  const TokenIds start = encode_prompt("", tokenizer),
                  needle = tokenizer.encode(" " + about + number + "."),
                  question = tokenizer.encode("\n" + about), answer = tokenizer.encode(number);
   const int64_t rest =
@@ -104,7 +105,7 @@ RecallItem make_associative(const Tokenizer& tokenizer, int64_t num_keys, uint64
     pairs.emplace_back(tokenizer.encode("\n" + words[size_t(i)] + ":"),
                        tokenizer.encode(" " + std::to_string(100 + random.below(900))));
   RecallItem item;
-  append(item.ids, tokenizer.encode("", true));
+  append(item.ids, encode_prompt("", tokenizer));
   for (const auto& [key, value] : pairs) {
     append(item.ids, key);
     append(item.ids, value);

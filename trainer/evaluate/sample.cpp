@@ -38,7 +38,7 @@ TokenIds prompt_ids(const CausalLM& model, const Tokenizer& tokenizer,
                  [](const Message& m) { return m.role != "system"; });
     text += shot.prompt + shot.completion + "\n";
   }
-  if (row.messages.empty()) return tokenizer.encode(text + row.prompt, true);
+  if (row.messages.empty()) return encode_prompt(text + row.prompt, tokenizer);
   turns.insert(turns.end(), row.messages.begin() + system, row.messages.end() - 1);
   return encode_chat_prompt(turns, tokenizer, model.config.first_eos(), chat_template);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/dataset.h"
 #include "data/utf8.h"
 #include "models/formats/error.h"
 #include "models/formats/tensor_file.h"
@@ -26,7 +27,7 @@ std::string read_utf8(const std::string& path) {
 
 TextWindows read_text_windows(const std::string& path, const Tokenizer& tokenizer, int64_t length) {
   const std::string text = read_utf8(path);
-  const TokenIds ids = tokenizer.encode(text, true);
+  const TokenIds ids = encode_prompt(text, tokenizer);
   if (ids.size() < 2) throw Error(path + ": expected a text of at least two tokens");
   TextWindows out;
   out.num_bytes = int64_t(text.size());
