@@ -41,6 +41,7 @@ struct LayerLedger {
 struct ForwardOptions {
   Branch branch = Branch::mixed;
   Dropout dropout = {};
+  double neftune_noise_alpha = 0;              // noise on the embeddings (with dropout's key)
   bool gradient_checkpointing = false;         // keep each layer's input alone for the backward
   std::vector<LayerLedger>* ledger = nullptr;  // one a layer, to be filled
 };

@@ -9,6 +9,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/checkpointing.h"
 #include "models/formats/error.h"
@@ -45,6 +46,19 @@ DecoderLayer make_layer(const ModelConfig& c, int64_t i) {
   return layer;
 }
 
+constexpr uint64_t kNoiseModule = 0xFFFFFFFF;  // no Linear's number
+
+// NEFTune (arXiv 2310.05914): uniform noise of size alpha / sqrt(L E), L the sequence's length.
+at::Tensor neftune_noise(const at::Tensor& x, const AttentionContext& context) {
+  std::vector<float> sizes;
+  for (const int64_t length : context.layout.lengths)
+    sizes.insert(sizes.end(), size_t(length),
+                 float(context.neftune_noise_alpha / std::sqrt(double(length * x.size(1)))));
+  const at::Tensor noise = uniform_noise(x.sizes(), *context.dropout, kNoiseModule, x.device());
+  const at::Tensor size = at::tensor(sizes, at::TensorOptions(at::kFloat).device(x.device()));
+  return (noise * size.unsqueeze(1)).to(x.scalar_type());
+}
+
 at::Tensor scaled(const at::Tensor& x, double factor) {
   return factor == 1 ? x : x * factor;
 }
@@ -53,22 +67,25 @@ at::Tensor scaled(const at::Tensor& x, double factor) {
 
 CausalLM::CausalLM(ModelConfig c)
     : config(std::move(c)),
+      embedding_{config.embed_tokens, {}, {}},
       norm_{config.final_norm, config.norm, {}, {}},
       head_(make_linear(config.lm_head, config.hidden_size, config.vocab_size, false)) {
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.push_back(make_layer(config, i));
-  set_device(device_);
+  set_device(device_, dtype_);
 }
 
-void CausalLM::set_device(at::Device device) {
+void CausalLM::set_device(at::Device device, at::ScalarType dtype) {
   device_ = device;
+  dtype_ = dtype;
   ropes_.clear();
   for (const RopeConfig& rope : config.ropes) ropes_.push_back(make_rope(rope, device));
 }
 
 at::Tensor CausalLM::embed(const at::Tensor& ids, const AttentionContext& context) const {
   double factor = config.embedding_multiplier;
-  if (config.rounds_multiplier) factor = at::full({}, factor, embedding_.options()).item<double>();
-  const at::Tensor x = scaled(at::embedding(embedding_, ids), factor);
+  if (config.rounds_multiplier) factor = at::full({}, factor, dtype_).item<double>();
+  at::Tensor x = scaled(embedding_.forward(ids, dtype_), factor);
+  if (context.dropout && context.neftune_noise_alpha > 0) x = x + neftune_noise(x, context);
   return positions_.defined() ? x + at::embedding(positions_, context.positions) : x;
 }
 
@@ -117,7 +134,7 @@ std::vector<Linear*> CausalLM::linears() {
 std::vector<BaseParameter> CausalLM::base_parameters() {
   const int64_t hidden = config.hidden_size;
   std::vector<BaseParameter> all;
-  all.push_back({config.embed_tokens + ".weight", &embedding_, {config.vocab_size, hidden}});
+  all.push_back({config.embed_tokens + ".weight", &embedding_.weight, {config.vocab_size, hidden}});
   if (!config.embed_positions.empty())
     all.push_back({config.embed_positions + ".weight",
                    &positions_,
@@ -192,7 +209,7 @@ at::Tensor CausalLM::hidden(const at::Tensor& ids, const AttentionContext& conte
 
 DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t capacity,
                        Branch branch) {
-  const auto options = at::TensorOptions(model.head().weight.scalar_type()).device(model.device());
+  const auto options = at::TensorOptions(model.dtype()).device(model.device());
   DecodeCache cache;
   cache.lengths.assign(num_sequences, 0);
   for (int64_t i = 0; i < model.config.num_hidden_layers; ++i) {

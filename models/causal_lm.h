@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/attention.h"
+#include "models/embedding.h"
 #include "models/mlp.h"
 #include "models/model_config.h"
 #include "models/norm.h"
@@ -41,7 +42,8 @@ class CausalLM {
   at::Tensor logits(const at::Tensor& hidden) const;        // [M, E] -> [M, V]
 
   std::vector<BaseParameter> base_parameters();
-  std::vector<Linear*> linears();        // the output head last
+  std::vector<Linear*> linears();  // the output head last
+  Embedding& embedding() { return embedding_; }
   std::vector<Attention*> attentions();  // one a layer
   const Attention& attention(int64_t i) const { return layers_[size_t(i)].attention; }
 
@@ -54,7 +56,8 @@ class CausalLM {
   at::Tensor hidden(const at::Tensor& ids, const AttentionContext& context) const;
 
   at::Device device() const { return device_; }
-  void set_device(at::Device device);
+  at::ScalarType dtype() const { return dtype_; }  // of the frozen weights and the activations
+  void set_device(at::Device device, at::ScalarType dtype);
 
   /// From now on only sequences of one length share a block: for operators that know no padding.
   void forbid_padding() { padding_ = false; }
@@ -62,13 +65,14 @@ class CausalLM {
   const ModelConfig config;
 
  private:
-  at::Tensor embedding_;  // [V, E]
+  Embedding embedding_;
   at::Tensor positions_;  // [P, E], learned positions
   std::vector<DecoderLayer> layers_;
   Norm norm_;
   Linear head_;
   std::vector<Rope> ropes_;
   at::Device device_ = at::kCPU;
+  at::ScalarType dtype_ = at::kFloat;
   bool padding_ = true;
 };
 

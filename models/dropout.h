@@ -21,4 +21,8 @@ using Dropout = std::optional<DropoutKey>;
 /// What dropout keeps, shape and device of x, uint8: 0 with probability p, else 1.
 at::Tensor dropout_mask(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module);
 
+/// Numbers from -1 to 1, float32, shape and device as given (NEFTune's noise).
+at::Tensor uniform_noise(at::IntArrayRef shape, const DropoutKey& key, uint64_t module,
+                         at::Device device);
+
 }  // namespace tptt

@@ -2,7 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace tptt {
@@ -10,6 +13,11 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+using OptionalTensor = std::optional<at::Tensor>;
+
+OptionalTensor optional(const at::Tensor& x) {
+  return x.defined() ? OptionalTensor(x) : std::nullopt;
+}
 
 at::Tensor frozen_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
@@ -19,46 +27,77 @@ at::Tensor masked(const at::Tensor& x, const at::Tensor& mask) {
   return mask.defined() ? x * mask : x;
 }
 
+// What the function needs besides the tensors that learn.
+struct Frozen {
+  at::Tensor weight, bias, mask;
+  at::Tensor all_a, all_b;  // with PiSSA's beginning; the first r rows and columns learn
+  at::Tensor row_norms;     // DoRA
+  double scaling;           // with dropout's 1 / (1 - p) in it; the mask is of 0 and 1
+};
+
 // y = x W^T + bias + scaling * (x * mask) A^T B^T, one node: no sum of two [N, out] results, no
-// gradient for W. The mask is of 0 and 1; `scaling` has dropout's 1 / (1 - p) in it.
+// gradient for W. With DoRA each column of y - bias is multiplied by magnitude / row norm, which
+// counts as a constant (section 4.3 of the paper).
 struct LoraLinear : torch::autograd::Function<LoraLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& a,
-                            const at::Tensor& b, const at::Tensor& weight,
-                            const std::optional<at::Tensor>& bias,
-                            const std::optional<at::Tensor>& keep, double scaling) {
-    const at::Tensor mask = keep.value_or(at::Tensor());
-    const at::Tensor h = at::mm(masked(x, mask), a.to(x.scalar_type()).t());  // [N, r]
-    at::Tensor y = frozen_forward(x, weight, bias.value_or(at::Tensor()));
-    y.addmm_(h, b.to(x.scalar_type()).t(), 1, scaling);
-    ctx->save_for_backward({x, a, b, weight, mask, h});
-    ctx->saved_data["scaling"] = scaling;
+                            const at::Tensor& b, const OptionalTensor& magnitude,
+                            const Frozen& frozen) {
+    const auto type = x.scalar_type();
+    const bool dora = magnitude.has_value();
+    const at::Tensor h = at::mm(masked(x, frozen.mask), frozen.all_a.to(type).t());  // [N, r]
+    at::Tensor y = frozen_forward(x, frozen.weight, dora ? at::Tensor() : frozen.bias);
+    y.addmm_(h, frozen.all_b.to(type).t(), 1, frozen.scaling);
+    at::Tensor direction, factor;
+    if (dora) {
+      direction = y;
+      factor = *magnitude / frozen.row_norms;  // [out]
+      y = y * factor.to(type);
+      if (frozen.bias.defined()) y.add_(frozen.bias);
+    }
+    ctx->save_for_backward({x, a, b, frozen.weight, frozen.mask, h, frozen.all_a, frozen.all_b,
+                            direction, factor, frozen.row_norms});
+    ctx->saved_data["scaling"] = frozen.scaling;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &a = saved[1], &b = saved[2], &weight = saved[3],
-                     &mask = saved[4], &h = saved[5];
+    const at::Tensor &x = saved[0], &weight = saved[3], &mask = saved[4], &h = saved[5],
+                     &all_a = saved[6], &all_b = saved[7], &direction = saved[8],
+                     &factor = saved[9], &row_norms = saved[10];
     const double scaling = ctx->saved_data["scaling"].toDouble();
-    const at::Tensor g = grads[0].contiguous();
+    const int64_t r = saved[1].size(0);
     const auto type = x.scalar_type();
-    const at::Tensor gh = at::mm(g, b.to(type)).mul_(scaling);  // [N, r]
-    const at::Tensor grad_a = at::mm(gh.t(), masked(x, mask)).to(at::kFloat);
-    const at::Tensor grad_b = at::mm(g.t(), h).to(at::kFloat).mul_(scaling);
+    at::Tensor g = grads[0].contiguous(), grad_magnitude;
+    if (direction.defined()) {
+      grad_magnitude = (g * direction).sum(0, false, at::kFloat).div_(row_norms);
+      g = g * factor.to(type);
+    }
+    const at::Tensor gh = at::mm(g, all_b.to(type)).mul_(scaling);  // [N, r]
+    const at::Tensor grad_a = at::mm(gh.narrow(1, 0, r).t(), masked(x, mask)).to(at::kFloat);
+    const at::Tensor grad_b = at::mm(g.t(), h.narrow(1, 0, r)).to(at::kFloat).mul_(scaling);
     at::Tensor grad_x;
     if (ctx->needs_input_grad(0)) {
       grad_x = at::mm(g, weight);
       if (mask.defined()) {
-        grad_x.addcmul_(at::mm(gh, a.to(type)), mask);
+        grad_x.addcmul_(at::mm(gh, all_a.to(type)), mask);
       } else {
-        grad_x.addmm_(gh, a.to(type));
+        grad_x.addmm_(gh, all_a.to(type));
       }
     }
-    return {grad_x, grad_a, grad_b, {}, {}, {}, {}};
+    return {grad_x, grad_a, grad_b, grad_magnitude, {}};
   }
 };
 
 }  // namespace
+
+at::Tensor Lora::all_a() const {
+  return initial_a.defined() ? at::cat({a, initial_a}, 0) : a;
+}
+
+at::Tensor Lora::all_b() const {
+  return initial_b.defined() ? at::cat({b, -initial_b}, 1) : b;
+}
 
 Linear make_linear(const std::string& name, int64_t in, int64_t out, bool bias) {
   Linear linear;
@@ -69,16 +108,48 @@ Linear make_linear(const std::string& name, int64_t in, int64_t out, bool bias) 
   return linear;
 }
 
+at::Tensor squared_row_norms(const at::Tensor& weight) {
+  return weight.to(at::kFloat).square().sum(1);
+}
+
+// ||w + s b A||^2 = ||w||^2 + 2 s b . (A w) + s^2 ||b A||^2, whose terms have r columns, not in.
+at::Tensor adapted_row_norms(const at::Tensor& weight, const Lora& lora) {
+  Lora::NormCache& cache = *lora.norm_cache;
+  const auto a_version = uint32_t(lora.a._version()), b_version = uint32_t(lora.b._version());
+  if (cache.norms.defined() && cache.a_version == a_version && cache.b_version == b_version)
+    return cache.norms;
+  c10::AutoGradMode no_grad(false);
+  const at::Tensor a = lora.all_a(), b = lora.all_b();
+  const at::Tensor cross = at::mm(weight, a.to(weight.scalar_type()).t()).to(at::kFloat);
+  const at::Tensor gram = at::mm(a, a.t());  // [r, r]
+  const at::Tensor update = (at::mm(b, gram) * b).sum(1) * (lora.scaling * lora.scaling);
+  const at::Tensor squares = lora.weight_norm + (cross * b).sum(1) * (2 * lora.scaling) + update;
+  cache = {squares.clamp_min(0).sqrt(), a_version, b_version};
+  return cache.norms;
+}
+
+at::Tensor merged_weight(const at::Tensor& weight, const Lora& lora) {
+  c10::AutoGradMode no_grad(false);
+  at::Tensor merged = weight.to(at::kFloat) + at::mm(lora.all_b(), lora.all_a()) * lora.scaling;
+  if (lora.magnitude.defined())
+    merged.mul_((lora.magnitude / squared_row_norms(merged).sqrt()).unsqueeze(1));
+  return merged;
+}
+
 at::Tensor Linear::forward(const at::Tensor& x, const Dropout& dropout) const {
-  if (!lora) return frozen_forward(x, weight, bias);
-  std::optional<at::Tensor> mask, bias_or_none;
-  if (bias.defined()) bias_or_none = bias;
-  double scaling = lora->scaling;
-  if (dropout && lora->dropout > 0) {
-    mask = dropout_mask(x, lora->dropout, *dropout, lora->module);
-    scaling /= 1 - lora->dropout;
+  if (trained) {
+    const auto type = x.scalar_type();
+    return at::linear(x, weight.to(type), bias.defined() ? bias.to(type) : bias);
   }
-  return LoraLinear::apply(x, lora->a, lora->b, weight, bias_or_none, mask, scaling);
+  if (!lora) return frozen_forward(x, weight, bias);
+  Frozen frozen{weight, bias,         {}, lora->all_a().detach(), lora->all_b().detach(),
+                {},     lora->scaling};
+  if (dropout && lora->dropout > 0) {
+    frozen.mask = dropout_mask(x, lora->dropout, *dropout, lora->module);
+    frozen.scaling /= 1 - lora->dropout;
+  }
+  if (lora->magnitude.defined()) frozen.row_norms = adapted_row_norms(weight, *lora);
+  return LoraLinear::apply(x, lora->a, lora->b, optional(lora->magnitude), frozen);
 }
 
 }  // namespace tptt

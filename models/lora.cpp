@@ -5,18 +5,15 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "models/formats/error.h"
 #include "models/formats/regex.h"
+#include "models/lora_init.h"
+#include "models/module_names.h"
 
 namespace tptt {
-
-bool names_module(const std::string& target, const std::string& module) {
-  return module == target || module.ends_with("." + target);
-}
-
 namespace {
 
 bool fits(const std::string& pattern, const std::string& module) {
@@ -39,63 +36,188 @@ T pattern_value(const std::vector<std::pair<std::string, T>>& patterns, const st
   return found ? found->second : otherwise;
 }
 
+// Which modules of a model get LoRA, which are trained whole.
+class Choice {
+ public:
+  Choice(CausalLM& model, const LoraConfig& config)
+      : config_(config),
+        targets_(config.target_modules, "lora.target_modules"),
+        excluded_(config.exclude_modules, "lora.exclude_modules"),
+        saved_({config.modules_to_save}, "lora.modules_to_save") {
+    if (!config.layers_to_transform.empty() && !config.target_modules.text.empty())
+      throw UsageError(
+          "lora.layers_to_transform: needs lora.target_modules as a list of names, as in PEFT");
+    for (const int64_t layer : config.layers_to_transform)
+      if (layer >= model.config.num_hidden_layers)
+        throw UsageError("lora.layers_to_transform: the model has no layer " +
+                         std::to_string(layer) + "; its last is " +
+                         std::to_string(model.config.num_hidden_layers - 1));
+    for (const Linear* linear : model.linears()) names_.push_back(linear->name);
+    names_.push_back(model.embedding().name);
+    head_ = model.head().name;
+  }
+
+  bool is_saved(const std::string& module) { return saved_.fits(module); }
+
+  bool is_target(const std::string& module) {
+    const bool excluded = excluded_.fits(module) || saved_.fits(module);
+    bool target = false;
+    if (config_.target_modules.text == kAllLinear) {
+      target = module != head_ && module != names_.back();
+    } else {
+      target = targets_.fits(module) && in_layers(module);
+    }
+    any_ |= target && !excluded;
+    return target && !excluded;
+  }
+
+  void check() const {
+    if (config_.target_modules.text != kAllLinear) targets_.check_all_fitted(names_);
+    excluded_.check_all_fitted(names_);
+    saved_.check_all_fitted(names_);
+    if (!any_)
+      throw UsageError(
+          "lora.target_modules: every module that it names is excluded or in no "
+          "layer of lora.layers_to_transform");
+  }
+
+ private:
+  bool in_layers(const std::string& module) const {
+    const auto& layers = config_.layers_to_transform;
+    const auto& names = config_.target_modules.names;
+    if (layers.empty() || std::find(names.begin(), names.end(), module) != names.end()) return true;
+    return std::find(layers.begin(), layers.end(), layer_of_module(module)) != layers.end();
+  }
+
+  const LoraConfig& config_;
+  ModuleSelector targets_, excluded_, saved_;
+  std::vector<std::string> names_;
+  std::string head_;
+  bool any_ = false;
+};
+
+Lora scaled_lora(const LoraConfig& config, const std::string& name, int64_t* r) {
+  *r = pattern_value(config.rank_pattern, name, config.r);
+  const double alpha = pattern_value(config.alpha_pattern, name, config.lora_alpha);
+  Lora lora;
+  lora.scaling = alpha / (config.use_rslora ? std::sqrt(double(*r)) : double(*r));
+  return lora;
+}
+
 Lora make_lora(const LoraConfig& config, const Linear& linear, const at::Device& device,
                at::Generator& generator) {
-  const int64_t r = pattern_value(config.rank_pattern, linear.name, config.r);
-  const double alpha = pattern_value(config.alpha_pattern, linear.name, config.lora_alpha);
-  Lora lora;
-  const double bound = 1.0 / std::sqrt(double(linear.in));  // Kaiming-uniform with a = sqrt(5)
-  lora.a = at::empty({r, linear.in}, at::kFloat).uniform_(-bound, bound, generator);
-  lora.a = lora.a.to(device).requires_grad_(true);
-  lora.b =
-      at::zeros({linear.out, r}, at::TensorOptions(at::kFloat).device(device)).requires_grad_(true);
-  lora.scaling = alpha / (config.use_rslora ? std::sqrt(double(r)) : double(r));
+  int64_t r = 0;
+  Lora lora = scaled_lora(config, linear.name, &r);
   lora.dropout = config.lora_dropout;
+  init_lora(lora, r, config, linear, generator);
+  for (at::Tensor* x : {&lora.initial_a, &lora.initial_b})
+    if (x->defined()) *x = x->to(device);
+  lora.a = lora.a.to(device).requires_grad_(true);
+  lora.b = lora.b.to(device).requires_grad_(true);
+  if (!config.use_dora) return lora;
+  if (linear.weight.defined()) {
+    lora.weight_norm = squared_row_norms(linear.weight);
+    lora.magnitude = adapted_row_norms(linear.weight, lora).clone();
+  } else {
+    lora.magnitude = at::zeros({linear.out}, at::kFloat);  // to be read from a file
+  }
+  lora.magnitude.requires_grad_(true);
   return lora;
+}
+
+Lora make_embedding_lora(const LoraConfig& config, const ModelConfig& model,
+                         const std::string& name, const at::Device& device,
+                         at::Generator& generator) {
+  if (config.use_dora)
+    throw UsageError("lora.use_dora: is not supported for '" + name +
+                     "'; exclude it or leave DoRA out");
+  int64_t r = 0;
+  Lora lora = scaled_lora(config, name, &r);
+  lora.a = at::zeros({r, model.vocab_size}, at::kFloat).to(device).requires_grad_(true);
+  lora.b = at::empty({model.hidden_size, r}, at::kFloat).normal_(0, 1, generator);
+  lora.b = lora.b.to(device).requires_grad_(true);
+  return lora;
+}
+
+// A copy: what was tied to it stays as it was. Zeros for a weight that was not loaded.
+at::Tensor own_copy(const at::Tensor& weight, at::IntArrayRef shape) {
+  if (!weight.defined()) return at::zeros(shape, at::kFloat).requires_grad_(true);
+  return weight.detach().to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
+}
+
+void train_whole(Linear& linear, bool conv1d) {
+  if (conv1d)
+    throw UsageError("lora.modules_to_save: '" + linear.name +
+                     "' has its weight the other way round in this family; expected lm_head or the "
+                     "embedding");
+  linear.trained = true;
+  linear.weight = own_copy(linear.weight, {linear.out, linear.in});
+  if (linear.has_bias) linear.bias = own_copy(linear.bias, {linear.out});
 }
 
 }  // namespace
 
 void add_lora(CausalLM& model, const LoraConfig& config, uint64_t seed) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  const bool all = config.target_modules == std::vector<std::string>{"all-linear"};
+  Choice choice(model, config);
   const auto linears = model.linears();
-  std::set<std::string> unmatched(config.target_modules.begin(), config.target_modules.end());
   for (size_t i = 0; i < linears.size(); ++i) {
     Linear& linear = *linears[i];
-    bool chosen = all && &linear != &model.head();
-    for (const auto& target : config.target_modules) {
-      if (!names_module(target, linear.name)) continue;
-      chosen = true;
-      unmatched.erase(target);
+    if (choice.is_saved(linear.name)) {
+      train_whole(linear, model.config.conv1d && &linear != &model.head());
+    } else if (choice.is_target(linear.name)) {
+      linear.lora = make_lora(config, linear, model.device(), generator);
+      linear.lora->module = i;
     }
-    if (!chosen) continue;
-    linear.lora = make_lora(config, linear, model.device(), generator);
-    linear.lora->module = i;
   }
-  if (!all && !unmatched.empty()) {
-    std::string known;
-    for (const Linear* linear : linears) {
-      const std::string last = linear->name.substr(linear->name.rfind('.') + 1);
-      if (known.find(last) == std::string::npos) known += (known.empty() ? "" : ", ") + last;
-    }
-    throw UsageError("lora.target_modules: no module of this model is named '" +
-                     *unmatched.begin() + "'; expected all-linear or some of: " + known);
+  Embedding& embedding = model.embedding();
+  if (choice.is_saved(embedding.name)) {
+    embedding.trained = true;
+    embedding.weight =
+        own_copy(embedding.weight, {model.config.vocab_size, model.config.hidden_size});
+  } else if (choice.is_target(embedding.name)) {
+    embedding.lora =
+        make_embedding_lora(config, model.config, embedding.name, model.device(), generator);
   }
+  choice.check();
 }
 
 std::vector<Trainable> trainables(CausalLM& model) {
+  using Kind = TrainableKind;
   std::vector<Trainable> all;
   for (const Linear* linear : model.linears()) {
+    const std::string name = peft_name(linear->name);
+    if (linear->trained) {
+      all.push_back({name + ".weight", linear->weight});
+      if (linear->bias.defined()) all.push_back({name + ".bias", linear->bias});
+    }
     if (!linear->lora) continue;
-    all.push_back({"base_model.model." + linear->name + ".lora_A.weight", linear->lora->a});
-    all.push_back({"base_model.model." + linear->name + ".lora_B.weight", linear->lora->b});
+    all.push_back({name + ".lora_A.weight", linear->lora->a, Kind::lora_a});
+    all.push_back({name + ".lora_B.weight", linear->lora->b, Kind::lora_b});
+    if (linear->lora->magnitude.defined())
+      all.push_back({name + ".lora_magnitude_vector", linear->lora->magnitude, Kind::magnitude});
+  }
+  const Embedding& embedding = model.embedding();
+  const std::string name = peft_name(embedding.name);
+  if (embedding.trained) all.push_back({name + ".weight", embedding.weight});
+  if (embedding.lora) {
+    all.push_back({name + ".lora_embedding_A", embedding.lora->a, Kind::embedding});
+    all.push_back({name + ".lora_embedding_B", embedding.lora->b, Kind::embedding});
   }
   for (const Attention* attention : model.attentions()) {
     if (!attention->liza || !attention->liza->gate.defined()) continue;
-    all.push_back({attention->name + ".liza.gate", attention->liza->gate, true});
+    all.push_back({attention->name + ".liza.gate", attention->liza->gate, Kind::gate});
   }
   return all;
+}
+
+std::string peft_name(const std::string& module) {
+  return "base_model.model." + module;
+}
+
+bool adapts_ends(CausalLM& model) {
+  const Embedding& embedding = model.embedding();
+  return embedding.lora || embedding.trained || model.head().adapted();
 }
 
 }  // namespace tptt

@@ -91,7 +91,7 @@ void load_weights(CausalLM& model, const WeightIndex& index, at::ScalarType dtyp
     if (!used.count(name) && !is_derived(name))
       throw Error(index.files[entry.file].path() + ": tensor '" + name + "' is not part of a " +
                   config.model_type + " model with this config");
-  model.set_device(device);
+  model.set_device(device, dtype);
 }
 
 }  // namespace tptt

@@ -7,13 +7,12 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <set>
 
 namespace tptt {
 
-AdamW::AdamW(std::vector<Trainable> parameters, AdamWOptions options, double gate_lr_multiplier)
-    : parameters_(std::move(parameters)),
-      options_(options),
-      gate_lr_multiplier_(gate_lr_multiplier) {
+AdamW::AdamW(std::vector<Trainable> parameters, AdamWOptions options)
+    : parameters_(std::move(parameters)), options_(options) {
   for (const Trainable& p : parameters_) {
     exp_avg_.push_back(at::zeros_like(p.tensor));
     exp_avg_sq_.push_back(at::zeros_like(p.tensor));
@@ -37,16 +36,26 @@ void AdamW::step(double learning_rate, double grad_scale) {
     at::Tensor grad = p.tensor.grad();
     if (grad.defined() && grad_scale != 1) grad.mul_(grad_scale);
   }
-  step_group(false, learning_rate, options_.weight_decay);
-  step_group(true, learning_rate * gate_lr_multiplier_, 0);
+  std::set<std::pair<double, bool>> groups;
+  for (const Trainable& p : parameters_)
+    groups.emplace(multiplier(p), p.kind == TrainableKind::gate);
+  for (const auto& [multiplier, gates] : groups) step_group(multiplier, gates, learning_rate);
   zero_grad();
 }
 
-void AdamW::step_group(bool gates, double learning_rate, double weight_decay) {
+double AdamW::multiplier(const Trainable& p) const {
+  if (p.kind == TrainableKind::gate) return options_.gate_lr_multiplier;
+  const bool with_b = p.kind == TrainableKind::lora_b || p.tensor.dim() == 1;
+  return with_b ? options_.loraplus_lr_ratio : 1;
+}
+
+void AdamW::step_group(double multiplier, bool gates, double learning_rate) {
   std::vector<at::Tensor> params, grads, avg, avg_sq, steps;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& p = parameters_[i].tensor;
-    if (parameters_[i].is_gate != gates || !p.grad().defined()) continue;
+    const Trainable& t = parameters_[i];
+    const bool in_group = this->multiplier(t) == multiplier;
+    if (!in_group || (t.kind == TrainableKind::gate) != gates || !p.grad().defined()) continue;
     params.push_back(p);
     grads.push_back(p.grad());
     avg.push_back(exp_avg_[i]);
@@ -54,8 +63,9 @@ void AdamW::step_group(bool gates, double learning_rate, double weight_decay) {
     steps.push_back(at::full({}, double(steps_), p.options().requires_grad(false)));
   }
   if (params.empty()) return;
-  at::_fused_adamw_(params, grads, avg, avg_sq, {}, steps, learning_rate, options_.beta1,
-                    options_.beta2, weight_decay, options_.epsilon, false, false);
+  at::_fused_adamw_(params, grads, avg, avg_sq, {}, steps, learning_rate * multiplier,
+                    options_.beta1, options_.beta2, gates ? 0 : options_.weight_decay,
+                    options_.epsilon, false, false);
 }
 
 void AdamW::zero_grad() {

@@ -9,13 +9,16 @@ namespace tptt {
 
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
+  double gate_lr_multiplier = 1;  // gates take that times the rate, and no decay
+  double loraplus_lr_ratio = 1;   // LoRA+ (arXiv 2402.12354): B's rate over A's
 };
 
 /// AdamW with decoupled weight decay (torch.optim.AdamW's update). State lies by parameter name.
-/// Gates take `gate_lr_multiplier` times the rate and no decay.
+/// With LoRA+ what PEFT's create_loraplus_optimizer counts with B (every vector) has B's rate;
+/// embeddings keep the base rate.
 class AdamW {
  public:
-  AdamW(std::vector<Trainable> parameters, AdamWOptions options, double gate_lr_multiplier);
+  AdamW(std::vector<Trainable> parameters, AdamWOptions options);
 
   /// L2 norm of all gradients, summed in double.
   double grad_norm() const;
@@ -29,12 +32,13 @@ class AdamW {
   void set_steps_done(int64_t steps) { steps_ = steps; }
 
  private:
-  void step_group(bool gates, double learning_rate, double weight_decay);
+  // What a parameter's learning rate is multiplied by.
+  double multiplier(const Trainable& p) const;
+  void step_group(double multiplier, bool gates, double learning_rate);
 
   std::vector<Trainable> parameters_;
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
   AdamWOptions options_;
-  double gate_lr_multiplier_;
   int64_t steps_ = 0;
 };
 

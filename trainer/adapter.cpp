@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -28,8 +29,76 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 NamedTensors named(CausalLM& model, bool gates) {
   NamedTensors tensors;
   for (const Trainable& t : trainables(model))
-    if (t.is_gate == gates) tensors.emplace_back(t.name, t.tensor);
+    if ((t.kind == TrainableKind::gate) == gates) tensors.emplace_back(t.name, t.tensor);
   return tensors;
+}
+
+void replace(NamedTensors& tensors, const std::string& name, const at::Tensor& by) {
+  for (auto& [known, tensor] : tensors)
+    if (known == name) tensor = by;
+}
+
+std::string name_a(const Linear& linear) {
+  return peft_name(linear.name) + ".lora_A.weight";
+}
+std::string name_b(const Linear& linear) {
+  return peft_name(linear.name) + ".lora_B.weight";
+}
+
+// What adapter files hold. PiSSA's beginning, which the base lacks, stands beside A and B: the same
+// update as plain LoRA of twice the rank on the base as it is.
+NamedTensors adapter_tensors(CausalLM& model) {
+  NamedTensors tensors = named(model, false);
+  for (const Linear* linear : model.linears()) {
+    if (!linear->lora || !linear->lora->initial_a.defined()) continue;
+    replace(tensors, name_a(*linear), linear->lora->all_a());
+    replace(tensors, name_b(*linear), linear->lora->all_b());
+  }
+  return tensors;
+}
+
+LoraConfig as_plain_lora(LoraConfig lora) {
+  if (!lora.init_lora_weights.starts_with("pissa")) return lora;
+  const double alpha = lora.use_rslora ? std::sqrt(2.0) : 2.0;
+  lora.r *= 2;
+  lora.lora_alpha *= alpha;
+  for (auto& [pattern, r] : lora.rank_pattern) r *= 2;
+  for (auto& [pattern, value] : lora.alpha_pattern) value *= alpha;
+  lora.init_lora_weights = "true";
+  return lora;
+}
+
+// Takes apart what adapter_tensors put side by side.
+void split_pissa(const Linear& linear, const at::Tensor& a, const at::Tensor& b) {
+  c10::AutoGradMode no_grad(false);
+  const Lora& lora = *linear.lora;
+  const int64_t r = lora.a.size(0);
+  at::Tensor(lora.a).copy_(a.narrow(0, 0, r));
+  at::Tensor(lora.b).copy_(b.narrow(1, 0, r));
+  at::Tensor(lora.initial_a).copy_(a.narrow(0, r, r));
+  at::Tensor(lora.initial_b).copy_(b.narrow(1, r, r).neg());
+}
+
+// Whether a file holds PiSSA's beginnings too: PEFT's own files of init_lora_weights pissa do not.
+bool has_beginnings(const std::string& path, const Linear& linear) {
+  for (const TensorInfo& info : read_safetensors_header(ReadFile(path)).tensors)
+    if (info.name == name_a(linear)) return info.shape.at(0) != linear.lora->a.size(0);
+  return false;
+}
+
+void read_adapter_tensors(CausalLM& model, const std::string& path) {
+  NamedTensors tensors = named(model, false);
+  std::vector<std::pair<const Linear*, std::pair<at::Tensor, at::Tensor>>> doubled;
+  for (const Linear* linear : model.linears()) {
+    if (!linear->lora || !linear->lora->initial_a.defined() || !has_beginnings(path, *linear))
+      continue;
+    const at::Tensor a = linear->lora->all_a().detach(), b = linear->lora->all_b().detach();
+    replace(tensors, name_a(*linear), a);
+    replace(tensors, name_b(*linear), b);
+    doubled.push_back({linear, {a, b}});
+  }
+  read_tensors(path, tensors, peft_name_of_tptt);
+  for (const auto& [linear, pair] : doubled) split_pissa(*linear, pair.first, pair.second);
 }
 
 // The modules that carry LoRA, by the last part of their names, as PEFT writes "all-linear".
@@ -89,8 +158,7 @@ void write_tensors(const std::string& path, const NamedTensors& tensors) {
 }
 
 void load_adapter_weights(CausalLM& model, const std::string& dir, bool gates) {
-  read_tensors((fs::path(dir) / "adapter_model.safetensors").string(), named(model, false),
-               peft_name_of_tptt);
+  read_adapter_tensors(model, (fs::path(dir) / "adapter_model.safetensors").string());
   if (gates) read_tensors((fs::path(dir) / "liza.safetensors").string(), named(model, true));
 }
 
@@ -104,10 +172,9 @@ AdapterConfig apply_adapter(CausalLM& model, const std::string& dir) {
 
 void write_adapter(CausalLM& model, const AdapterConfig& config, const std::string& dir) {
   const fs::path root(dir);
-  write_tensors((root / "adapter_model.safetensors").string(), named(model, false));
-  LoraConfig lora = config.lora;
-  if (lora.target_modules == std::vector<std::string>{"all-linear"})
-    lora.target_modules = adapted_modules(model);
+  write_tensors((root / "adapter_model.safetensors").string(), adapter_tensors(model));
+  LoraConfig lora = as_plain_lora(config.lora);
+  if (lora.target_modules.text == kAllLinear) lora.target_modules = {adapted_modules(model)};
   Json json = lora_to_peft(lora, /*inference_mode=*/true);
   json["base_model_name_or_path"] = config.base_model_name_or_path;
   json["fan_in_fan_out"] = model.config.conv1d;  // PEFT's word for [in, out] weights

@@ -13,12 +13,9 @@ namespace fs = std::filesystem;
 
 // Settings under which the stored tensors mean something else than scale * B A on a frozen base.
 void refuse_variants(const Json& json, const std::string& where) {
-  for (const char* key : {"use_dora", "lora_bias"})
-    if (json_bool(json, key, where, false))
-      throw Error(where + ": " + key +
-                  " is not supported; train or convert the adapter without it");
-  for (const char* key : {"modules_to_save", "layers_to_transform", "layer_replication",
-                          "exclude_modules", "target_parameters"}) {
+  if (json_bool(json, "lora_bias", where, false))
+    throw Error(where + ": lora_bias is not supported; train or convert the adapter without it");
+  for (const char* key : {"layer_replication", "target_parameters", "trainable_token_indices"}) {
     if (json.contains(key) && !json[key].is_null() && !json[key].empty())
       throw Error(where + ": " + key + " is not supported; expected null");
   }
@@ -26,8 +23,8 @@ void refuse_variants(const Json& json, const std::string& where) {
     throw Error(where + ": alora_invocation_tokens is not supported; expected null");
   // These train on a base that their own initialisation changed.
   const Json init = json.contains("init_lora_weights") ? json["init_lora_weights"] : Json(true);
-  if (init.is_string() && init.get<std::string>() != "gaussian" &&
-      init.get<std::string>() != "eva" && init.get<std::string>() != "orthogonal")
+  if (init.is_string() && init != "gaussian" && init != "eva" && init != "orthogonal" &&
+      init != "pissa")
     throw Error(where + ": init_lora_weights '" + init.get<std::string>() +
                 "' is not supported; convert the adapter to plain LoRA (PEFT: "
                 "save_pretrained(..., path_initial_model_for_weight_conversion=...))");
@@ -61,6 +58,30 @@ void read_patterns(const Json& json, const std::string& where, LoraConfig& lora)
                                     json_number(alphas, pattern, where + ": alpha_pattern"));
 }
 
+// A list of names, or a text.
+ModuleNames module_names(const Json& json, const char* key, const std::string& where) {
+  ModuleNames out;
+  if (!json.contains(key) || json[key].is_null()) return out;
+  if (json[key].is_string()) return {{}, json[key].get<std::string>()};
+  if (!json[key].is_array()) throw Error(where + ": " + key + " must be a list of names or a text");
+  for (const Json& name : json[key]) {
+    if (!name.is_string()) throw Error(where + ": " + key + " must hold names");
+    out.names.push_back(name);
+  }
+  return out;
+}
+
+std::vector<int64_t> layer_list(const Json& json, const std::string& where) {
+  const char* key = "layers_to_transform";
+  if (!json.contains(key) || json[key].is_null()) return {};
+  std::vector<int64_t> layers;
+  for (const Json& layer : json[key].is_array() ? json[key] : Json::array({json[key]})) {
+    if (!layer.is_number_unsigned()) throw Error(where + ": " + key + " must hold layer numbers");
+    layers.push_back(layer);
+  }
+  return layers;
+}
+
 }  // namespace
 
 LoraConfig lora_from_peft(const Json& json, const std::string& where) {
@@ -72,19 +93,27 @@ LoraConfig lora_from_peft(const Json& json, const std::string& where) {
   lora.use_rslora = json_bool(json, "use_rslora", where, false);
   check_rank(lora.r, where);
   read_patterns(json, where, lora);
-  const Json targets = json.contains("target_modules") ? json["target_modules"] : Json();
-  lora.target_modules.clear();
-  if (targets == "all-linear") lora.target_modules = {"all-linear"};
-  if (targets.is_array())
-    for (const auto& t : targets)
-      if (t.is_string()) lora.target_modules.push_back(t);
+  lora.use_dora = json_bool(json, "use_dora", where, false);
+  if (json.contains("init_lora_weights") && json["init_lora_weights"] == "pissa")
+    lora.init_lora_weights = "pissa";
+  lora.target_modules = module_names(json, "target_modules", where);
+  lora.exclude_modules = module_names(json, "exclude_modules", where);
+  lora.layers_to_transform = layer_list(json, where);
+  lora.modules_to_save = module_names(json, "modules_to_save", where).names;
   if (lora.target_modules.empty())
-    throw Error(where + ": target_modules must be a list of module names or all-linear");
+    throw Error(where +
+                ": target_modules must be a list of module names, a regular expression or " +
+                "all-linear");
   return lora;
 }
 
 Json lora_to_peft(const LoraConfig& lora, bool inference_mode) {
-  const bool all = lora.target_modules == std::vector<std::string>{"all-linear"};
+  const auto names = [](const ModuleNames& modules) {
+    return modules.empty()        ? Json()
+           : modules.text.empty() ? Json(modules.names)
+                                  : Json(modules.text);
+  };
+  const auto list = [](const auto& values) { return values.empty() ? Json() : Json(values); };
   return {
       {"peft_type", "LORA"},
       {"task_type", "CAUSAL_LM"},
@@ -98,7 +127,11 @@ Json lora_to_peft(const LoraConfig& lora, bool inference_mode) {
       {"bias", "none"},
       {"fan_in_fan_out", false},
       {"init_lora_weights", true},
-      {"target_modules", all ? Json("all-linear") : Json(lora.target_modules)}};
+      {"use_dora", lora.use_dora},
+      {"modules_to_save", list(lora.modules_to_save)},
+      {"layers_to_transform", list(lora.layers_to_transform)},
+      {"exclude_modules", names(lora.exclude_modules)},
+      {"target_modules", names(lora.target_modules)}};
 }
 
 AdapterConfig read_adapter_config(const std::string& dir) {

@@ -20,7 +20,7 @@ struct AdapterConfig {
 
 /// Reads a PEFT directory (adapter_config.json) with our liza_config.json beside it where there is
 /// a memory, or a directory of Python tptt (tptt_adapter.h). PEFT features that change the function
-/// (DoRA, bias, modules_to_save) are refused by name. Throws Error.
+/// and are not known here (bias, aLoRA, ...) are refused by name. Throws Error.
 AdapterConfig read_adapter_config(const std::string& dir);
 
 /// Throws UsageError that names the key when the configuration would train an adapter on under

@@ -28,6 +28,7 @@ struct Rule {
 
 std::vector<std::string> chat_template_choices();
 bool is_cuda_device(const std::string& text);
+bool is_pissa_niter(const std::string& text);
 
 inline const Rule kAny{};
 inline const Rule kCount{.min = 0};
@@ -103,12 +104,36 @@ void visit_keys(Is<LizaConfig> auto& liza, auto&& key) {
 void visit_keys(Is<LoraConfig> auto& lora, auto&& key) {
   key("r", lora.r, Rule{.min = 1, .max = 65536}, "Rank");
   key("lora_alpha", lora.lora_alpha, Rule{.min = 0, .open_min = true},
-      "Updates are scaled by lora_alpha / r");
+      "Updates are scaled by lora_alpha / r (by lora_alpha / sqrt(r) with use_rslora)");
   key("lora_dropout", lora.lora_dropout, Rule{.min = 0, .max = 1, .open_max = true},
       "Dropout before the low-rank update");
-  key("target_modules", lora.target_modules, Rule{.choices = {"all-linear"}},
-      "Names of Linears (whole, or what follows a dot), or `all-linear`: every one but the output "
-      "head");
+  key("target_modules", lora.target_modules, kAny,
+      "Modules that get LoRA: a list of names (whole, or what follows a dot), one text as a "
+      "regular "
+      "expression for whole names, or `all-linear`: every Linear but the output head. `lm_head` "
+      "and "
+      "`embed_tokens` can be named");
+  key("exclude_modules", lora.exclude_modules, kAny, "Modules that do not, as target_modules");
+  key("layers_to_transform", lora.layers_to_transform, kCount,
+      "Only modules of these layers, counted from 0; empty: of all");
+  key("rank_pattern", lora.rank_pattern, Rule{.min = 1, .max = 65536},
+      "Ranks of modules that a regular expression fits (a whole name, or what follows a dot)");
+  key("alpha_pattern", lora.alpha_pattern, Rule{.min = 0, .open_min = true}, "The same for alphas");
+  key("use_rslora", lora.use_rslora, kAny, "Rank-stabilised LoRA");
+  key("use_dora", lora.use_dora, kAny,
+      "DoRA: each row of a weight gets a learned length, LoRA turns it");
+  key("init_lora_weights", lora.init_lora_weights,
+      Rule{.choices = {"true", "gaussian", "orthogonal", "pissa"},
+           .not_yet = {"false", "olora", "eva", "corda", "loftq", "lora_ga", "mica"},
+           .fits = is_pissa_niter,
+           .fits_text = "pissa_niter_N"},
+      "How A and B begin: `true`: A as PEFT (Kaiming), B zero; `gaussian`: A from N(0, 1/r^2); "
+      "`orthogonal`: not zero, r even; `pissa`: the largest singular values of the weight, which "
+      "keeps the rest (`pissa_niter_N`: by N power iterations, much faster)");
+  key("loraplus_lr_ratio", lora.loraplus_lr_ratio, Rule{.min = 0, .open_min = true},
+      "LoRA+: learning rate of B over that of A");
+  key("modules_to_save", lora.modules_to_save, kAny,
+      "Modules that are trained whole and saved with the adapter (`embed_tokens`, `lm_head`)");
 }
 
 void visit_keys(Is<DataFile> auto& file, auto&& key) {

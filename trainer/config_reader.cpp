@@ -129,26 +129,61 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule, 
   to = node.text;
 }
 
-// A list of names, or one word alone that stands for all of them.
-void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+// A list of names without repetition.
+void read_names(const YamlNode& node, const std::string& key, const std::string& expected,
                 std::vector<std::string>& to) {
-  const std::string& all = rule.choices.front();
-  if (node.kind == YamlNode::Kind::Scalar && node.text == all) {
-    to = {all};
-    return;
-  }
-  if (node.kind != YamlNode::Kind::List)
-    fail_type(node, key, ("a list of names or " + all).c_str());
+  if (node.kind != YamlNode::Kind::List) fail_type(node, key, expected.c_str());
   to.clear();
   for (const YamlNode& item : node.items) {
     std::string& name = to.emplace_back();
     read_value(item, key, Rule{.required = true}, name);
     if (std::count(to.begin(), to.end(), name) > 1) fail(item, key, "lists " + name + " twice");
   }
-  if (to.empty()) fail(node, key, "must not be an empty list");
-  if (to.size() > 1 && std::count(to.begin(), to.end(), all) != 0) {
+}
+
+void refuse_among_others(const YamlNode& node, const std::string& key, const std::string& all,
+                         const std::vector<std::string>& names) {
+  if (names.size() > 1 && std::count(names.begin(), names.end(), all) != 0)
     fail(node, key, "takes " + all + " alone, without other names");
+}
+
+// A list of names, or, where the rule has one, the word alone that stands for all of them.
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                std::vector<std::string>& to) {
+  if (rule.choices.empty()) return read_names(node, key, "a list of names", to);
+  const std::string& all = rule.choices.front();
+  if (node.kind == YamlNode::Kind::Scalar && node.text == all) {
+    to = {all};
+    return;
   }
+  read_names(node, key, "a list of names or " + all, to);
+  if (to.empty()) fail(node, key, "must not be an empty list");
+  refuse_among_others(node, key, all, to);
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule&, ModuleNames& to) {
+  to = {};
+  if (node.kind == YamlNode::Kind::Scalar)
+    return read_value(node, key, Rule{.required = true}, to.text);
+  read_names(node, key, "a list of names, a regular expression or all-linear", to.names);
+  if (to.names == std::vector<std::string>{kAllLinear}) to = {{}, kAllLinear};
+  refuse_among_others(node, key, kAllLinear, to.names);
+}
+
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                std::vector<int64_t>& to) {
+  if (node.kind != YamlNode::Kind::List) fail_type(node, key, "a list of whole numbers");
+  to.clear();
+  for (const YamlNode& item : node.items) to.push_back(parse_number<int64_t>(item, key, rule));
+}
+
+template <class Number>
+void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
+                Patterns<Number>& to) {
+  if (node.kind != YamlNode::Kind::Map) fail_type(node, key, "a map of patterns to numbers");
+  to.clear();
+  for (size_t i = 0; i < node.keys.size(); ++i)
+    to.emplace_back(node.keys[i].text, parse_number<Number>(node.items[i], key, rule));
 }
 
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
@@ -306,6 +341,9 @@ void check_across(const YamlNode& root, const Config& config) {
          "tptt knows no boundaries between packed examples: set data.packing to false, or use "
          "exact");
   }
+  if (config.lora.target_modules.empty())
+    fail(nearest_node(root, "lora.target_modules"), "lora.target_modules",
+         "must not be an empty list");
   const TrainingSection& training = config.training;
   const auto refuse = [&root](const std::string& key, const std::string& what) {
     fail(nearest_node(root, key), key, what);

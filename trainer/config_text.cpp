@@ -39,6 +39,10 @@ std::string type_name(const Rule& rule) {
   if constexpr (std::is_same_v<Value, bool>) return "true or false";
   if constexpr (std::is_same_v<Value, std::vector<std::string>>) return "list of text";
   if constexpr (std::is_same_v<Value, std::vector<double>>) return "list of numbers";
+  if constexpr (std::is_same_v<Value, std::vector<int64_t>>) return "list of whole numbers";
+  if constexpr (std::is_same_v<Value, ModuleNames>) return "list of text, or text";
+  if constexpr (std::is_same_v<Value, Patterns<int64_t>>) return "map of patterns to whole numbers";
+  if constexpr (std::is_same_v<Value, Patterns<double>>) return "map of patterns to numbers";
   return "list of {path, format, limit}";
 }
 
@@ -137,6 +141,12 @@ bool is_cuda_device(const std::string& text) {
          text.find_first_not_of("0123456789", start.size()) == std::string::npos;
 }
 
+bool is_pissa_niter(const std::string& text) {
+  const std::string start = "pissa_niter_";
+  return text.starts_with(start) && text.size() > start.size() && text.size() <= start.size() + 3 &&
+         text.find_first_not_of("0123456789", start.size()) == std::string::npos;
+}
+
 bool is_ambiguous_plain(const std::string& text) {
   static constexpr std::array kWords = {"true", "false", "yes", "no",   "on",    "off",   "y",
                                         "n",    "null",  "~",   ".inf", "-.inf", "+.inf", ".nan"};
@@ -208,10 +218,34 @@ std::string value_to_yaml(const std::vector<double>& value) {
 }
 
 std::string value_to_yaml(const std::vector<std::string>& value) {
-  if (value.size() == 1 && (value[0] == "all-linear" || value[0] == "all")) return value[0];
+  if (value.size() == 1 && value[0] == "all") return value[0];
   std::string text;
   for (const std::string& item : value) text += (text.empty() ? "" : ", ") + string_to_yaml(item);
   return "[" + text + "]";
+}
+
+std::string value_to_yaml(const std::vector<int64_t>& value) {
+  std::string text;
+  for (const int64_t number : value) text += (text.empty() ? "" : ", ") + std::to_string(number);
+  return "[" + text + "]";
+}
+
+std::string value_to_yaml(const ModuleNames& value) {
+  return value.text.empty() ? value_to_yaml(value.names) : string_to_yaml(value.text);
+}
+
+template <class Number>
+static std::string patterns_to_yaml(const Patterns<Number>& value) {
+  std::string text;
+  for (const auto& [pattern, number] : value)
+    text += (text.empty() ? "" : ", ") + string_to_yaml(pattern) + ": " + value_to_yaml(number);
+  return "{" + text + "}";
+}
+std::string value_to_yaml(const Patterns<int64_t>& value) {
+  return patterns_to_yaml(value);
+}
+std::string value_to_yaml(const Patterns<double>& value) {
+  return patterns_to_yaml(value);
 }
 
 std::string value_to_yaml(const std::vector<DataFile>& value) {

@@ -23,6 +23,12 @@ std::string value_to_yaml(const std::optional<int64_t>& value);
 std::string value_to_yaml(bool value);
 std::string value_to_yaml(const std::vector<std::string>& value);
 std::string value_to_yaml(const std::vector<double>& value);
+std::string value_to_yaml(const std::vector<int64_t>& value);
+std::string value_to_yaml(const ModuleNames& value);
+template <class Number>
+using Patterns = std::vector<std::pair<std::string, Number>>;
+std::string value_to_yaml(const Patterns<int64_t>& value);
+std::string value_to_yaml(const Patterns<double>& value);
 std::string value_to_yaml(const std::vector<DataFile>& value);
 
 /// Keys of `resume_conflicts` with both values, for messages.

@@ -110,6 +110,11 @@ ModelFiles find_base(const ExportJob& job) {
 }
 
 std::unique_ptr<CausalLM> lora_alone(const ExportJob& job, const ModelFiles& base) {
+  if (job.config.lora.init_lora_weights == "pissa")
+    throw UsageError(
+        job.adapter +
+        ": holds PiSSA's tensors for a base that PEFT changed; convert it to plain LoRA "
+        "(PEFT: save_pretrained(..., path_initial_model_for_weight_conversion=...))");
   auto model = std::make_unique<CausalLM>(read_model_config(base));
   add_lora(*model, job.config.lora, 0);
   load_adapter_weights(*model, job.adapter, false);

@@ -28,6 +28,10 @@ std::vector<std::string> attention_names(const ModelFiles& base, const LizaConfi
 }  // namespace
 
 void export_tptt(const ExportJob& job, const std::string& to) {
+  if (job.config.lora.use_dora || !job.config.lora.modules_to_save.empty())
+    throw UsageError(
+        "--format tptt: the package loads LoRA's A and B alone, no lora.use_dora and no "
+        "lora.modules_to_save");
   const ModelFiles base = find_base(job);
   std::vector<std::string> attentions;
   if (job.config.liza) attentions = attention_names(base, *job.config.liza);
@@ -42,6 +46,10 @@ void export_tptt(const ExportJob& job, const std::string& to) {
 
 void export_gguf_lora(const ExportJob& job, const std::string& to) {
   refuse_liza(job);
+  if (job.config.lora.use_dora)
+    throw UsageError(
+        "--format gguf-lora: llama.cpp knows no DoRA (lora.use_dora); merge the adapter "
+        "with --format merged");
   const ModelFiles base = find_base(job);
   const auto model = lora_alone(job, base);
   const AttentionConfig& attention = model->attention(0).config;
@@ -49,6 +57,10 @@ void export_gguf_lora(const ExportJob& job, const std::string& to) {
   gguf.architecture = gguf_architecture(base, model->config.model_type);
   gguf.query_heads = attention.num_attention_heads;
   gguf.kv_heads = attention.num_key_value_heads;
+  if (!job.config.lora.modules_to_save.empty() || model->embedding().lora)
+    throw UsageError(
+        "--format gguf-lora: llama.cpp's adapters hold LoRA of Linears alone, no modules_to_save "
+        "and no embedding; merge the adapter with --format merged");
   std::vector<GgufLora> adapters;
   const auto span = [](const at::Tensor& x) {
     return std::span<const float>(x.const_data_ptr<float>(), size_t(x.numel()));

@@ -1,15 +1,15 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <map>
 
 #include "models/formats/error.h"
@@ -29,33 +29,54 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The adapter's update of each weight [out, in], by the weight's name in the base's files.
-class Updates {
+/// What the adapter makes of each weight [out, in], by the weight's name in the base's files.
+class Merger {
  public:
-  Updates(CausalLM& model, const WeightIndex& index) {
-    for (const Linear* linear : model.linears()) {
-      if (!linear->lora) continue;
-      if (linear == &model.head() && model.config.tie_word_embeddings)
-        throw UsageError("--format merged: the adapter changes '" + linear->name +
-                         "', which is the embedding here; merging it would change both");
-      const std::string name = stored_name(model.config, index, linear->name + ".weight");
+  Merger(CausalLM& model, const WeightIndex& index) {
+    if (model.config.tie_word_embeddings && adapts_ends(model))
+      throw UsageError(
+          "--format merged: the adapter changes the embedding or the output head, which are one "
+          "tensor here; merging it would change both");
+    const auto add = [&](const std::string& module, const char* what, MakeWeight make) {
+      const std::string name = stored_name(model.config, index, module + what);
       if (!index.entries.count(name))
-        throw Error(index.files.at(0).path() + ": tensor '" + linear->name +
-                    ".weight' is missing, and the adapter changes it; is this its base model?");
-      adapted_[name] = linear;
+        throw Error(index.files.at(0).path() + ": tensor '" + module + what +
+                    "' is missing, and the adapter changes it; is this its base model?");
+      changed_[name] = std::move(make);
+    };
+    for (const Linear* linear : model.linears()) {
+      if (linear->trained)
+        add(linear->name, ".weight", [linear](const at::Tensor&) { return linear->weight; });
+      if (linear->trained && linear->has_bias)
+        add(linear->name, ".bias", [linear](const at::Tensor&) { return linear->bias; });
+      if (linear->lora)
+        add(linear->name, ".weight",
+            [linear](const at::Tensor& w) { return merged_weight(w, *linear->lora); });
     }
+    const Embedding& e = model.embedding();
+    if (e.trained) add(e.name, ".weight", [&e](const at::Tensor&) { return e.weight; });
+    if (e.lora)
+      add(e.name, ".weight", [&e](const at::Tensor& w) {
+        return w + at::mm(e.lora->b, e.lora->a).t() * e.lora->scaling;
+      });
   }
 
-  /// Undefined when the adapter does not touch the weight.
-  at::Tensor of(const std::string& name) const {
-    const auto found = adapted_.find(name);
-    if (found == adapted_.end()) return {};
-    const Lora& lora = *found->second->lora;
-    return at::mm(lora.b, lora.a) * lora.scaling;
+  bool changes(const std::string& name) const { return changed_.count(name) > 0; }
+
+  /// `weight` float32; `where` is for the message when it has another shape than the adapter's.
+  at::Tensor merged(const std::string& name, const at::Tensor& weight,
+                    const std::string& where) const {
+    try {
+      const at::Tensor merged = changed_.at(name)(weight);
+      if (merged.sizes() == weight.sizes()) return merged.detach();
+    } catch (const c10::Error&) {  // sizes that do not fit
+    }
+    throw Error(where + " has another shape than the adapter's module; is this its base model?");
   }
 
  private:
-  std::map<std::string, const Linear*> adapted_;
+  using MakeWeight = std::function<at::Tensor(const at::Tensor&)>;
+  std::map<std::string, MakeWeight> changed_;
 };
 
 at::ScalarType scalar_type(FileType type) {
@@ -65,24 +86,18 @@ at::ScalarType scalar_type(FileType type) {
                                   : at::kFloat;
 }
 
-at::Tensor with_update(const at::Tensor& x, const at::Tensor& update, const std::string& where) {
-  if (x.sizes() != update.sizes())
-    throw Error(where + " has another shape than the adapter's module; is this its base model?");
-  return x + update;
-}
-
 void merge_safetensors(const ReadFile& file, const std::string& to, const ModelConfig& config,
-                       const Updates& updates) {
+                       const std::string& embedding, const Merger& merger) {
   const SafetensorsHeader header = read_safetensors_header(file);
   write_safetensors(to, header.tensors, header.metadata, [&](const TensorInfo& info) {
     std::vector<std::byte> bytes = read_bytes(file, info);
-    at::Tensor update = updates.of(info.name);
-    if (!update.defined()) return bytes;
-    if (config.conv1d && !info.name.starts_with(config.lm_head)) update = update.t();
-    const std::string where = file.path() + ": tensor '" + info.name + "'";
-    const at::Tensor merged = with_update(read_float_tensor(file, info), update, where)
-                                  .to(scalar_type(info.type))
-                                  .contiguous();
+    if (!merger.changes(info.name)) return bytes;
+    const bool turned = config.conv1d && info.shape.size() == 2 && info.name != embedding &&
+                        !info.name.starts_with(config.lm_head);
+    const at::Tensor stored = read_float_tensor(file, info);
+    const at::Tensor whole = merger.merged(info.name, turned ? stored.t() : stored,
+                                           file.path() + ": tensor '" + info.name + "'");
+    const at::Tensor merged = (turned ? whole.t() : whole).to(scalar_type(info.type)).contiguous();
     std::memcpy(bytes.data(), merged.const_data_ptr(), bytes.size());
     return bytes;
   });
@@ -100,41 +115,39 @@ void copy_companions(const fs::path& from, const fs::path& to) {
   }
 }
 
-void merge_dir(const ModelFiles& base, const ModelConfig& config, const Updates& updates,
+void merge_dir(const ModelFiles& base, const ModelConfig& config, const Merger& merger,
                const fs::path& to) {
-  for (const ReadFile& file : index_weights(base).files) {
+  const WeightIndex index = index_weights(base);
+  const std::string embedding = stored_name(config, index, config.embed_tokens + ".weight");
+  for (const ReadFile& file : index.files) {
     const fs::path name = fs::path(file.path()).filename();
     log_info("merging " + name.string());
-    merge_safetensors(file, (to / name).string(), config, updates);
+    merge_safetensors(file, (to / name).string(), config, embedding, merger);
   }
   copy_companions(base.dir, to);
 }
 
-// The update of a GGUF tensor in its own order; undefined when there is none.
-at::Tensor gguf_update(const GgufHeader& header, const TensorInfo& info, const Updates& updates) {
+// A GGUF tensor with the adapter in it, in its own order.
+at::Tensor merged_gguf(const GgufHeader& header, const TensorInfo& info, at::Tensor x,
+                       const Merger& merger) {
   const std::string architecture = header.get_string("general.architecture");
+  const std::string where = header.path + ": tensor '" + info.name + "'";
   const auto name = hf_tensor_name(architecture, info.name);
-  if (!name) return {};
+  if (!name) return x;
   if (name->change == GgufChange::stacked_experts) {
-    std::vector<at::Tensor> experts;
-    at::Tensor any;
-    for (int64_t i = 0; i < info.shape[0]; ++i) {
-      const at::Tensor one = updates.of(expert_name(name->name, i));
-      if (one.defined()) any = one;
-      experts.push_back(one);
-    }
-    if (!any.defined()) return {};
-    for (at::Tensor& one : experts)
-      if (!one.defined()) one = at::zeros_like(any);
-    return at::stack(experts);
+    for (int64_t i = 0; i < info.shape[0]; ++i)
+      if (const std::string expert = expert_name(name->name, i); merger.changes(expert))
+        x[i].copy_(merger.merged(expert, x[i], where));
+    return x;
   }
-  const at::Tensor update = updates.of(name->name);
-  if (!update.defined()) return update;
+  if (!merger.changes(name->name)) return x;
   const int64_t q_heads = header.get_int(architecture + ".attention.head_count");
   const int64_t heads = permuted_heads(
       name->change, q_heads, header.get_int(architecture + ".attention.head_count_kv", q_heads));
-  return heads > 0 ? update.index_select(0, at::tensor(permuted_rows(update.size(0), heads)))
-                   : update;
+  if (heads == 0) return merger.merged(name->name, x, where);
+  const at::Tensor rows = at::tensor(permuted_rows(x.size(0), heads));
+  const at::Tensor turned = at::empty_like(x).index_copy_(0, rows, x);
+  return merger.merged(name->name, turned, where).index_select(0, rows);
 }
 
 // Matrices become `wanted`; vectors, factors, routers and positions stay, and rows that do not
@@ -146,7 +159,7 @@ FileType merged_type(const TensorInfo& info, FileType wanted) {
   return info.shape.back() % 32 == 0 ? wanted : FileType::F16;
 }
 
-void merge_gguf(const ModelFiles& base, const std::string& outtype, const Updates& updates,
+void merge_gguf(const ModelFiles& base, const std::string& outtype, const Merger& merger,
                 const std::string& to) {
   const ReadFile file(base.gguf);
   const GgufHeader header = read_gguf_header(file);
@@ -164,9 +177,7 @@ void merge_gguf(const ModelFiles& base, const std::string& outtype, const Update
            to_string(wanted));
   write_gguf(to, metadata, tensors, [&](const GgufTensor& tensor) {
     const TensorInfo& info = *sources.at(tensor.name);
-    at::Tensor x = read_float_tensor(file, info);
-    const at::Tensor update = gguf_update(header, info, updates);
-    if (update.defined()) x = with_update(x, update, base.gguf + ": tensor '" + tensor.name + "'");
+    const at::Tensor x = merged_gguf(header, info, read_float_tensor(file, info), merger);
     if (tensor.type == FileType::F16 && !(x.abs().max().item<float>() < 65520))
       throw Error(to + ": tensor '" + tensor.name + "' has values beyond F16's 65504");
     std::vector<std::byte> bytes(tensor_nbytes(tensor.type, tensor.shape, to));
@@ -210,13 +221,13 @@ void export_merged(const ExportJob& job, const std::string& to) {
     throw UsageError("--outtype '" + outtype + "': expected f16 or q8_0");
   const c10::AutoGradMode no_grad(false);
   const auto model = lora_alone(job, base);
-  const Updates updates(*model, index_weights(base));
+  const Merger merger(*model, index_weights(base));
   ModelFiles merged = base;
   if (base.gguf.empty()) {
-    merge_dir(base, model->config, updates, to);
+    merge_dir(base, model->config, merger, to);
     merged.dir = to;
   } else {
-    merge_gguf(base, outtype, updates, to);
+    merge_gguf(base, outtype, merger, to);
     merged.gguf = to;
   }
   try {

@@ -25,7 +25,7 @@ double activation_bytes(CausalLM& model, int64_t tokens) {
           4.0 *
           double((attention->config.num_attention_heads + attention->config.num_key_value_heads) *
                  attention->config.head_dim);
-  return numbers * double(tokens) * double(model.head().weight.element_size());
+  return numbers * double(tokens) * double(c10::elementSize(model.dtype()));
 }
 
 }  // namespace tptt

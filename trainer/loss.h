@@ -7,10 +7,10 @@ namespace tptt {
 
 /// Sum of the cross-entropies of targets [M] under the model's head (soft cap included) on rows
 /// [M, E], float32 scalar. Logits exist for one chunk of rows at a time, in the forward and the
-/// backward: the gradient for the rows is taken chunk by chunk in the forward, since the head is
-/// frozen.
+/// backward: all gradients are taken chunk by chunk in the forward. `dropout` is for a head with
+/// LoRA.
 at::Tensor sum_cross_entropy(const CausalLM& model, const at::Tensor& rows,
-                             const at::Tensor& targets);
+                             const at::Tensor& targets, const Dropout& dropout = {});
 
 /// Sum of the losses over the batch's targets.
 at::Tensor batch_loss(const CausalLM& model, const Batch& batch,

@@ -100,7 +100,9 @@ class Run {
     if (const std::string& from = config_.model.adapter_name_or_path; !from.empty()) {
       continued_ = read_adapter_config(from);
       check_continues(*continued_, config_);
+      const double ratio = config_.lora.loraplus_lr_ratio;  // no adapter says it
       config_.lora = continued_->lora;
+      config_.lora.loraplus_lr_ratio = ratio;
     }
     if (dry_run_) {
       check_run_dir(config_, flags.resume);
@@ -123,8 +125,9 @@ class Run {
       t.gradient_checkpointing = needed > available_memory(device) / 2 ? "true" : "false";
     optimizer_ = std::make_unique<AdamW>(
         trainables(*model_),
-        AdamWOptions{t.adam_beta1, t.adam_beta2, t.adam_epsilon, t.weight_decay},
-        config_.liza ? config_.liza->mag.gate_lr_multiplier : 1);
+        AdamWOptions{t.adam_beta1, t.adam_beta2, t.adam_epsilon, t.weight_decay,
+                     config_.liza ? config_.liza->mag.gate_lr_multiplier : 1,
+                     config_.lora.loraplus_lr_ratio});
   }
 
   void execute() {
@@ -328,9 +331,9 @@ class Run {
     }
     if (tokens_ > 0) {
       const ModelConfig& c = model_->config;
-      const double peak = measure_gemm_gflops(
-          std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size,
-          c.layers[0].mlp.intermediate_size, model_->head().weight.scalar_type(), model_->device());
+      const double peak =
+          measure_gemm_gflops(std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size,
+                              c.layers[0].mlp.intermediate_size, model_->dtype(), model_->device());
       results["tokens_per_second"] = double(tokens_) / step_seconds_;
       results["gemm_peak_gflops"] = peak;
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;

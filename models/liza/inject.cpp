@@ -4,10 +4,8 @@
 #include <ATen/ops/full.h>
 
 #include <cmath>
-#include <set>
 
-#include "models/formats/error.h"
-#include "models/lora.h"
+#include "models/module_names.h"
 
 namespace tptt {
 namespace {
@@ -28,23 +26,17 @@ LizaLayer make_liza_layer(const LizaConfig& config, int64_t num_heads, at::Devic
 
 void inject_liza(CausalLM& model, const LizaConfig& config) {
   const bool all = config.target_modules == std::vector<std::string>{"all"};
-  std::set<std::string> unmatched(config.target_modules.begin(), config.target_modules.end());
+  ModuleSelector targets({config.target_modules}, "liza.target_modules");
+  std::vector<std::string> names;
   for (Attention* attention : model.attentions()) {
-    bool chosen = all;
-    for (const auto& target : config.target_modules) {
-      if (!names_module(target, attention->name)) continue;
-      chosen = true;
-      unmatched.erase(target);
-    }
-    if (!chosen) continue;
-    attention->liza = make_liza_layer(config, attention->config.num_attention_heads, model.device());
+    names.push_back(attention->name);
+    if (!all && !targets.fits(attention->name)) continue;
+    attention->liza =
+        make_liza_layer(config, attention->config.num_attention_heads, model.device());
     if (config.max_self_attn_length)
       attention->bounded = {*config.max_self_attn_length, config.num_sink_tokens};
   }
-  if (!all && !unmatched.empty())
-    throw UsageError("liza.target_modules: no attention of this model is named '" +
-                     *unmatched.begin() + "'; expected all or names such as " +
-                     model.attentions().front()->name);
+  if (!all) targets.check_all_fitted(names);
   if (config.implementation == "tptt") model.forbid_padding();
 }
 

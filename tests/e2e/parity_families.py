@@ -31,7 +31,7 @@ def train(base, out, *more):
     (tmp / "config.yaml").write_text(f"""
 model: {{name_or_path: {base}, dtype: float32}}
 lora: {{r: 4, target_modules: all-linear, lora_dropout: 0.0}}
-data: {{train: [{{path: {tmp}/rows.jsonl}}]}}
+data: {{train: [{{path: {tmp}/rows.jsonl}}], max_length: 64}}
 training: {{output_dir: {out}, max_steps: 3, per_device_train_batch_size: 2, learning_rate: 0.02}}
 """)
     return subprocess.run([binary, "train", tmp / "config.yaml", *more], capture_output=True, text=True)

@@ -154,7 +154,7 @@ TEST_CASE("layouts and head counts that differ by layer decode as they prefill")
   inject_liza(model, config);
   LoraConfig lora;
   lora.r = 2;
-  lora.target_modules = {"qkv_proj", "q_proj", "o_proj"};
+  lora.target_modules = {{"qkv_proj", "q_proj", "o_proj"}};
   add_lora(model, lora, 1);
   for (const Trainable& t : trainables(model)) at::Tensor(t.tensor).normal_(0, 0.2);
   CHECK(trainables(model).size() == 2 * (2 + 2 + 2 + 2));

@@ -200,7 +200,7 @@ TEST_CASE("target_modules chooses the layers") {
   CHECK(trainables(*model)[0].name == "model.layers.1.self_attn.liza.gate");
   config.target_modules = {"layers.7.self_attn"};
   CHECK_THROWS_WITH(inject_liza(*model, config),
-                    Catch::Matchers::Contains("no attention of this model is named "
+                    Catch::Matchers::Contains("no module of this model is named "
                                               "'layers.7.self_attn'"));
 }
 
@@ -227,7 +227,7 @@ TEST_CASE("a fresh adapter changes nothing and is initialised as PEFT does") {
   const at::Tensor ids = random_ids(9, model->config.vocab_size);
   const at::Tensor base = logits(*model, ids, {9});
   LoraConfig config;
-  config.target_modules = {"all-linear"};
+  config.target_modules = {{}, kAllLinear};
   add_lora(*model, config, 1);
   CHECK(at::equal(logits(*model, ids, {9}), base));
   const auto all = trainables(*model);

@@ -35,7 +35,7 @@ void add_golden_lora(CausalLM& model, const std::string& dir) {
   config.r = 2;
   config.lora_alpha = 4;
   config.lora_dropout = 0;
-  config.target_modules = {"all-linear"};
+  config.target_modules = {{}, kAllLinear};
   add_lora(model, config, 0);
   const c10::AutoGradMode no_grad(false);
   for (const Trainable& t : trainables(model))

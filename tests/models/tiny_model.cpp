@@ -83,7 +83,7 @@ void add_random_lora(CausalLM& model, double dropout) {
   config.r = 4;
   config.lora_alpha = 8;
   config.lora_dropout = dropout;
-  config.target_modules = {"all-linear"};
+  config.target_modules = {{}, kAllLinear};
   add_lora(model, config, 3);
   c10::AutoGradMode no_grad(false);
   auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t(5));

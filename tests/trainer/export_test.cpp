@@ -28,7 +28,7 @@ std::unique_ptr<CausalLM> write_random_adapter(const std::string& base, const fs
   AdapterConfig config;
   config.lora.r = 4;
   config.lora.lora_alpha = 8;
-  config.lora.target_modules = {"all-linear"};
+  config.lora.target_modules = {{}, kAllLinear};
   config.liza = liza;
   config.base_model_name_or_path = base;
   fs::create_directories(dir);
@@ -131,8 +131,7 @@ TEST_CASE("exports refuse by name what they have no place for") {
   flags.format = "gguf-lora";
   flags.model = golden_dir() + "/openelm/layer_wise";
   CHECK_THROWS_AS(run_export(flags), Error);
-  replace_in(dir.path / "plain/adapter_config.json", "\"use_rslora\"",
-             "\"use_dora\": true, \"use_rslora\"");
+  replace_in(dir.path / "plain/adapter_config.json", "\"use_dora\": false", "\"use_dora\": true");
   CHECK_THAT(message_of<Error>([&] { run_export(flags); }), Contains("use_dora"));
   CHECK(!fs::exists(flags.output));
 }
@@ -142,7 +141,7 @@ TEST_CASE("an adapter keeps the modules it was given") {
   const TempDir dir;
   auto model = load_dir(golden_dir() + "/gpt2/plain");
   AdapterConfig config;
-  config.lora.target_modules = {"attn.c_proj", "transformer.h.1.mlp.c_fc"};
+  config.lora.target_modules = {{"attn.c_proj", "transformer.h.1.mlp.c_fc"}};
   add_lora(*model, config.lora, 0);
   CHECK(trainables(*model).size() == 2 * 3);
   write_adapter(*model, config, dir.path.string());
@@ -159,7 +158,7 @@ TEST_CASE("rank-stabilised adapters with ranks and alphas of their own are scale
   config.use_rslora = true;
   config.rank_pattern = {{"k_proj", 9}, {"layers\\.1\\.mlp\\.up_proj", 1}};
   config.alpha_pattern = {{"v_proj", 3}};
-  config.target_modules = {"all-linear"};
+  config.target_modules = {{}, kAllLinear};
   add_lora(*model, config, 0);
   for (const Linear* linear : model->linears()) {
     if (!linear->lora) continue;

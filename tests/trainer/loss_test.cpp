@@ -127,7 +127,7 @@ TEST_CASE("gradients are the losses' finite differences") {
   for (size_t i = 0; i < all.size(); ++i) {
     // Along the gradient itself, where the difference is largest against float32's rounding.
     const at::Tensor direction = grads[i] / grads[i].norm();
-    const double step = all[i].is_gate ? 0.05 : 0.01;
+    const double step = all[i].kind == TrainableKind::gate ? 0.05 : 0.01;
     const auto shifted = [&](double by) {
       c10::AutoGradMode no_grad(false);
       at::Tensor(all[i].tensor).add_(direction, by);

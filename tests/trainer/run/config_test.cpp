@@ -96,7 +96,7 @@ TEST_CASE("every key refuses a wrong type with its place and name") {
   const auto leaves = all_leaves();
   REQUIRE(leaves.size() > 40);
   for (const Leaf& leaf : leaves) {
-    std::vector<std::string> wrong = {"{a: 1}", "[[1]]", "~", ""};
+    std::vector<std::string> wrong = {"{a: [1]}", "[[1]]", "~", ""};
     if (leaf.is_text) wrong = {"{a: 1}", "[a]", "~", "1.5", "010", "yes", "1_000", ".inf", "0x1f"};
     if (leaf.is_number) {
       wrong = {"{a: 1}", "[1]",   "~",     "abc",  "true",  "010",   "yes", ".inf",
@@ -198,15 +198,43 @@ TEST_CASE("the minimal configuration takes the defaults and plain LoRA") {
   CHECK_FALSE(load(kMinimal + "liza: none\n").liza);
 }
 
-TEST_CASE("target_modules is a list of names or all-linear") {
-  using Names = std::vector<std::string>;
-  CHECK(load(kMinimal + "lora: {target_modules: all-linear}").lora.target_modules ==
-        Names{"all-linear"});
-  CHECK(load(kMinimal + "lora: {target_modules: [q_proj]}").lora.target_modules == Names{"q_proj"});
-  CHECK_THAT(refusal("lora: {target_modules: q_proj}"), Contains("a list of names or all-linear"));
+TEST_CASE("target_modules is a list of names, a regular expression or all-linear") {
+  const auto targets = [](const std::string& value) {
+    return load(kMinimal + "lora: {target_modules: " + value + "}").lora.target_modules;
+  };
+  CHECK(targets("all-linear") == ModuleNames{{}, "all-linear"});
+  CHECK(targets("[all-linear]") == ModuleNames{{}, "all-linear"});
+  CHECK(targets("[q_proj]") == ModuleNames{{"q_proj"}, ""});
+  CHECK(targets("'.*mlp.*'") == ModuleNames{{}, ".*mlp.*"});
+  CHECK_THAT(refusal("lora: {target_modules: {a: b}}"), Contains("a list of names"));
   CHECK_THAT(refusal("lora: {target_modules: [q, q]}"), Contains("twice"));
   CHECK_THAT(refusal("lora: {target_modules: [q, all-linear]}"), Contains("alone"));
-  CHECK_THAT(refusal("lora: {target_modules: []}"), Contains("empty"));
+  CHECK_THAT(refusal(kMinimal + "lora: {target_modules: []}"), Contains("empty"));
+}
+
+TEST_CASE("the variants of LoRA are read and written back") {
+  const Config config = load(kMinimal + R"(lora:
+  exclude_modules: [lm_head]
+  layers_to_transform: [0, 3]
+  rank_pattern: {k_proj: 16, '.*mlp.*': 4}
+  alpha_pattern: {v_proj: 2.5}
+  use_rslora: true
+  use_dora: true
+  init_lora_weights: pissa_niter_4
+  loraplus_lr_ratio: 16
+  modules_to_save: [embed_tokens]
+)");
+  CHECK(config.lora.rank_pattern ==
+        std::vector<std::pair<std::string, int64_t>>{{"k_proj", 16}, {".*mlp.*", 4}});
+  CHECK(config.lora.layers_to_transform == std::vector<int64_t>{0, 3});
+  CHECK(config.lora.init_lora_weights == "pissa_niter_4");
+  CHECK(to_yaml(load(to_yaml(config))) == to_yaml(config));
+  for (const char* wrong : {"init_lora_weights: olora", "init_lora_weights: pissa_niter_x",
+                            "rank_pattern: {a: 0}", "alpha_pattern: {a: b}", "use_dora: yes",
+                            "layers_to_transform: [-1]", "modules_to_save: lm_head"}) {
+    INFO(wrong);
+    CHECK_THAT(refusal(kMinimal + "lora: {" + wrong + "}"), Contains("key 'lora."));
+  }
 }
 
 TEST_CASE("settings are checked against each other") {
@@ -319,7 +347,7 @@ TEST_CASE("liza effective_weight is no key of the YAML") {
 TEST_CASE("the quickstart configuration loads") {
   const Config config = load_config(TPTT_SOURCE_DIR "/configs/quickstart.yaml", {});
   CHECK(config.liza.value().mag.mode == "learned");
-  CHECK(config.lora.target_modules == std::vector<std::string>{"all-linear"});
+  CHECK(config.lora.target_modules.text == kAllLinear);
   CHECK(num_warmup_steps(config.training, config.training.max_steps) == 7);
 }
 

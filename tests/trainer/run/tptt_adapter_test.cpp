@@ -47,7 +47,7 @@ TEST_CASE("a directory of Python tptt is LoRA with a memory of its own operator"
       "target_modules_names": ["attn", "self_attn", "attention"])");
   CHECK(config.base_model_name_or_path == "org/base");
   CHECK(config.lora.r == 4);
-  CHECK(config.lora.target_modules == std::vector<std::string>{"q_proj", "v_proj"});
+  CHECK(config.lora.target_modules.names == std::vector<std::string>{"q_proj", "v_proj"});
   REQUIRE(config.liza);
   CHECK(config.liza->implementation == "tptt");
   CHECK(config.liza->operator_mode == "delta_product_c");

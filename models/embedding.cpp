@@ -1,0 +1,16 @@
+#include "models/embedding.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/mm.h>
+
+namespace tptt {
+
+at::Tensor Embedding::forward(const at::Tensor& ids, at::ScalarType type) const {
+  at::Tensor x = at::embedding(weight, ids).to(type);
+  if (!lora) return x;
+  const at::Tensor h = at::embedding(lora->a.t(), ids);  // [N, r]
+  return x + (at::mm(h, lora->b.t()) * lora->scaling).to(type);
+}
+
+}  // namespace tptt
