@@ -66,6 +66,8 @@ void AdamW::step_group(double multiplier, bool gates, double learning_rate) {
   at::_fused_adamw_(params, grads, avg, avg_sq, {}, steps, learning_rate * multiplier,
                     options_.beta1, options_.beta2, gates ? 0 : options_.weight_decay,
                     options_.epsilon, false, false);
+  // The fused update does not count as a change, which DoRA's cached norms are told by.
+  for (const at::Tensor& p : params) p.unsafeGetTensorImpl()->bump_version();
 }
 
 void AdamW::zero_grad() {

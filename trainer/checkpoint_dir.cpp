@@ -124,7 +124,7 @@ void remove_unfinished_checkpoints(const fs::path& checkpoints) {
   for (const fs::path& path : leftovers) fs::remove_all(path, error);
 }
 
-void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_limit,
+void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_limit, int64_t best,
                           const std::function<void(const fs::path&)>& fill) {
   const fs::path parent = run.checkpoints(), target = run.checkpoint(step);
   const std::string suffix = std::to_string(step) + "-" + std::to_string(::getpid());
@@ -152,7 +152,7 @@ void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_li
     auto kept = list_checkpoints(parent);
     for (size_t i = static_cast<size_t>(save_total_limit); i < kept.size(); ++i) {
       // Newer ones of a run resumed from this step's past are not worth more than this one.
-      if (kept[i].second != target) fs::remove_all(kept[i].second);
+      if (kept[i].second != target && kept[i].first != best) fs::remove_all(kept[i].second);
     }
   } catch (const fs::filesystem_error& error) {
     throw Error(std::string("cannot save checkpoint ") + target.string() + ": " + error.what());

@@ -13,8 +13,8 @@ namespace tptt {
 /// Writes checkpoints/step-NNNNNN so that a crash at any instant leaves every earlier checkpoint
 /// and no half one under that name: temporary directory that `fill` puts files into, fsync of
 /// each, manifest.json (sizes and hashes) last, rename. Then removes the oldest ones beyond
-/// `save_total_limit`. Throws Error.
-void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_limit,
+/// `save_total_limit`, but not that of step `best`. Throws Error.
+void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_limit, int64_t best,
                           const std::function<void(const std::filesystem::path&)>& fill);
 
 /// What is wrong with a checkpoint directory (first file that is missing or differs from

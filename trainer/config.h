@@ -42,7 +42,8 @@ struct TrainingSection {
   int64_t per_device_eval_batch_size = 8;
   int64_t gradient_accumulation_steps = 1;
   double learning_rate = 5e-4;
-  std::string lr_scheduler_type = "linear";  // linear, cosine, constant, constant_with_warmup
+  std::string lr_scheduler_type = "linear";  // linear, cosine, constant, constant_with_warmup, wsd
+  double min_lr_ratio = 0;                   // where linear, cosine and wsd end
   double warmup_steps = 0;                   // below 1: a fraction of all steps
   double weight_decay = 0;
   double adam_beta1 = 0.9;
@@ -51,9 +52,15 @@ struct TrainingSection {
   double max_grad_norm = 1.0;
   std::string gradient_checkpointing = "auto";  // auto, true, false
   int64_t logging_steps = 1;
-  int64_t eval_steps = 0;  // 0: at the end only
-  int64_t save_steps = 0;  // 0: at the end only
+  std::string eval_strategy = "steps";  // no, steps, epoch
+  int64_t eval_steps = 0;               // 0: at the end only
+  std::string save_strategy = "steps";  // no, steps, epoch
+  int64_t save_steps = 0;               // 0: at the end only
   int64_t save_total_limit = 2;
+  std::string metric_for_best_model = "eval_loss";
+  bool load_best_model_at_end = false;
+  int64_t early_stopping_patience = 0;  // evaluations; 0: never
+  double neftune_noise_alpha = 0;
   int64_t seed = 42;
   int64_t num_threads = 0;  // 0: all cores
 };

@@ -174,9 +174,12 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
       "Micro-batches per optimiser step");
   key("learning_rate", training.learning_rate, Rule{.min = 0}, "Peak learning rate");
   key("lr_scheduler_type", training.lr_scheduler_type,
-      Rule{.choices = {"linear", "cosine", "constant", "constant_with_warmup"},
-           .not_yet = {"wsd", "polynomial", "cosine_with_restarts", "inverse_sqrt"}},
-      "Course of the learning rate");
+      Rule{.choices = {"linear", "cosine", "constant", "constant_with_warmup", "wsd"},
+           .not_yet = {"polynomial", "cosine_with_restarts", "inverse_sqrt"}},
+      "Course of the learning rate; `wsd`: warm-up, stable, then down in the last tenth of the "
+      "steps by 1 - sqrt");
+  key("min_lr_ratio", training.min_lr_ratio, Rule{.min = 0, .max = 1},
+      "What part of learning_rate `linear`, `cosine` and `wsd` end at");
   key("warmup_steps", training.warmup_steps, Rule{.min = 0},
       "Steps of warm-up; below 1: a fraction of all steps");
   key("weight_decay", training.weight_decay, Rule{.min = 0}, "AdamW's weight decay");
@@ -194,10 +197,25 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
       "half of what is free");
   key("logging_steps", training.logging_steps, Rule{.min = 1, .may_change = true},
       "Steps between rows of metrics.jsonl");
+  key("eval_strategy", training.eval_strategy,
+      Rule{.choices = {"no", "steps", "epoch"}, .may_change = true},
+      "When to evaluate: never, every eval_steps, or after each epoch; and at the end");
   key("eval_steps", training.eval_steps, kCadence, "Steps between evaluations; 0: at the end only");
+  key("save_strategy", training.save_strategy,
+      Rule{.choices = {"no", "steps", "epoch"}, .may_change = true},
+      "When to write a checkpoint, likewise; an interrupted run always writes one");
   key("save_steps", training.save_steps, kCadence, "Steps between checkpoints; 0: at the end only");
   key("save_total_limit", training.save_total_limit, Rule{.min = 1, .may_change = true},
-      "Checkpoints to keep");
+      "Checkpoints to keep, the best one of load_best_model_at_end beside them");
+  key("metric_for_best_model", training.metric_for_best_model, Rule{.choices = {"eval_loss"}},
+      "What the best checkpoint is best in");
+  key("load_best_model_at_end", training.load_best_model_at_end, kAny,
+      "Write a checkpoint at each best evaluation, and take the adapter of the best one at the "
+      "end");
+  key("early_stopping_patience", training.early_stopping_patience, kCadence,
+      "Stop after so many evaluations in a row without a better one; 0: never");
+  key("neftune_noise_alpha", training.neftune_noise_alpha, Rule{.min = 0},
+      "NEFTune: uniform noise on the embeddings, of size alpha / sqrt(length x width); 0: none");
   key("seed", training.seed, kCount, "Seed of data order, dropout and initial weights");
   key("num_threads", training.num_threads, Rule{.min = 0, .max = 4096},
       "CPU threads; 0: all cores");

@@ -352,10 +352,17 @@ void check_across(const YamlNode& root, const Config& config) {
     refuse("training.warmup_steps", "must be a whole number of steps or a fraction below 1, got " +
                                         number_to_yaml(training.warmup_steps));
   }
-  if (training.eval_steps > 0 && config.data.eval.empty()) {
-    refuse("training.eval_steps",
-           "needs data.eval: name the held-out files there, or leave it out");
-  }
+  const bool evaluates = !config.data.eval.empty() && training.eval_strategy != "no";
+  const auto needs_eval = [&](bool set, const char* key) {
+    if (set && !evaluates)
+      refuse(std::string("training.") + key,
+             training.eval_strategy == "no"
+                 ? "needs evaluations, and training.eval_strategy is no"
+                 : "needs data.eval: name the held-out files there, or leave it out");
+  };
+  needs_eval(training.eval_steps > 0 && training.eval_strategy != "no", "eval_steps");
+  needs_eval(training.early_stopping_patience > 0, "early_stopping_patience");
+  needs_eval(training.load_best_model_at_end, "load_best_model_at_end");
 }
 
 }  // namespace

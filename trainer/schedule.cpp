@@ -13,18 +13,38 @@ int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps) {
   return std::llround(std::min(steps, 1e18));
 }
 
+namespace {
+
+// wsd: the share of the steps in which the rate falls.
+constexpr double kDecayShare = 0.1;
+
+double ratio(int64_t part, int64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(whole, 1));
+}
+
+// From 1 to 0 over the steps after the warm-up.
+double decay(const std::string& type, int64_t steps_done, int64_t warmup, int64_t total_steps) {
+  if (type == "linear") return std::max(0.0, ratio(total_steps - steps_done, total_steps - warmup));
+  if (type == "cosine") {
+    const double progress = ratio(steps_done - warmup, total_steps - warmup);
+    return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+  }
+  const auto length =
+      std::max<int64_t>(1, std::llround(kDecayShare * static_cast<double>(total_steps)));
+  const double progress = ratio(steps_done - (total_steps - length), length);
+  return 1 - std::sqrt(std::clamp(progress, 0.0, 1.0));
+}
+
+}  // namespace
+
 double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t total_steps) {
   const std::string& type = training.lr_scheduler_type;
   if (type == "constant") return 1;
   const int64_t warmup = num_warmup_steps(training, total_steps);
-  const auto ratio = [](int64_t part, int64_t whole) {
-    return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(whole, 1));
-  };
   if (steps_done < warmup) return ratio(steps_done, warmup);
   if (type == "constant_with_warmup") return 1;
-  if (type == "linear") return std::max(0.0, ratio(total_steps - steps_done, total_steps - warmup));
-  const double progress = ratio(steps_done - warmup, total_steps - warmup);
-  return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+  const double factor = decay(type, steps_done, warmup, total_steps);
+  return training.min_lr_ratio + (1 - training.min_lr_ratio) * factor;
 }
 
 bool mag_alternates(const MagConfig& mag) {

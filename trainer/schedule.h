@@ -11,7 +11,8 @@ namespace tptt {
 int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps);
 
 /// Factor on learning_rate for the optimiser step after `steps_done` ones; the formulas of
-/// Transformers' get_scheduler for linear, cosine, constant and constant_with_warmup.
+/// Transformers' get_scheduler for linear, cosine (with min_lr_ratio cosine_with_min_lr), constant
+/// and constant_with_warmup; wsd falls as 1 - sqrt (arXiv 2405.18392).
 double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t total_steps);
 
 /// The memory's weight after `steps_done` optimiser steps (docs/liza.md); with mode learned, where

@@ -17,10 +17,13 @@
 #include "models/registry.h"
 #include "trainer/adamw.h"
 #include "trainer/adapter.h"
+#include "trainer/best.h"
 #include "trainer/checkpoint_dir.h"
+#include "trainer/config_warnings.h"
 #include "trainer/evaluate/sample.h"
 #include "trainer/file_sum.h"
 #include "trainer/forecast.h"
+#include "trainer/guard.h"
 #include "trainer/ledger.h"
 #include "trainer/log.h"
 #include "trainer/loss.h"
@@ -94,12 +97,15 @@ class Run {
  public:
   Run(Config config, const TrainFlags& flags)
       : config_(std::move(config)), dry_run_(flags.dry_run) {
+    for (const std::string& line : settings_without_effect(config_)) log_warning(line);
     files_ = find_model(config_.model.name_or_path);
     if (!files_.gguf.empty()) base_name_ = source_repository(files_);
     if (base_name_.empty()) base_name_ = config_.model.name_or_path;
     if (const std::string& from = config_.model.adapter_name_or_path; !from.empty()) {
       continued_ = read_adapter_config(from);
       check_continues(*continued_, config_);
+      for (const std::string& line : settings_of_adapter_hold(config_.lora, continued_->lora))
+        log_warning(line);
       const double ratio = config_.lora.loraplus_lr_ratio;  // no adapter says it
       config_.lora = continued_->lora;
       config_.lora.loraplus_lr_ratio = ratio;
@@ -117,6 +123,8 @@ class Run {
     tokenizer_ = load_tokenizer(files_);
     data_ = load_training_data(config_, *tokenizer_, read_model_config(files_));
     total_ = total_steps(config_, data_);
+    if (const auto warning = eos_warning(data_.train, read_model_config(files_).eos_token_id))
+      log_warning(*warning);
     model_ = load_causal_lm(files_, dtype, device);
     add_adapter();
     TrainingSection& t = config_.training;
@@ -140,7 +148,7 @@ class Run {
     write_run_json();
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
-    if (step_ == 0 && !data_.eval.empty()) evaluate();
+    if (step_ == 0 && !data_.eval.empty() && config_.training.eval_strategy != "no") evaluate();
     loop();
     finish();
   }
@@ -151,18 +159,26 @@ class Run {
     progress_ = start_progress(total_);
     start_ = Clock::now();
     first_step_ = step_;
-    while (step_ < total_) {
+    const int64_t epoch = steps_per_epoch(config_, data_);
+    while (step_ < total_ && !stops_early(best_, t)) {
       one_step();
-      const bool last = step_ == total_;
-      if (!data_.eval.empty() && (last || (t.eval_steps > 0 && step_ % t.eval_steps == 0)))
+      if (!data_.eval.empty() &&
+          is_due(t.eval_strategy, t.eval_steps, step_, epoch, step_ == total_))
         evaluate();
-      if (last || caught_signal || (t.save_steps > 0 && step_ % t.save_steps == 0)) save();
+      const bool last = step_ == total_ || stops_early(best_, t);
+      const bool best = t.load_best_model_at_end && best_.step == step_;
+      if (best || caught_signal || is_due(t.save_strategy, t.save_steps, step_, epoch, last))
+        save();
       if (caught_signal) {
         end_progress(progress_);
         throw Interrupted{128 + int(caught_signal)};
       }
     }
     end_progress(progress_);
+    if (stops_early(best_, t))
+      log_info("stopped after step " + std::to_string(step_) + ": " +
+               std::to_string(best_.evals_since) + " evaluations without a better loss than " +
+               std::to_string(best_.eval_loss) + " of step " + std::to_string(best_.step));
     train_seconds_ = seconds_since(start_);
   }
 
@@ -181,6 +197,7 @@ class Run {
     const auto batches =
         step_batches(config_, data_, model_->config.vocab_size, model_->device(), step);
     ForwardOptions options;
+    options.neftune_noise_alpha = config_.training.neftune_noise_alpha;
     options.gradient_checkpointing = config_.training.gradient_checkpointing == "true";
     options.ledger = ledger;
     return forward_backward(*model_, batches, {uint64_t(config_.training.seed), uint64_t(step), 0},
@@ -196,6 +213,10 @@ class Run {
     const StepResult r = compute(step_, logged && config_.liza ? &ledger : nullptr);
     const double norm = optimizer_->grad_norm();
     const double lr = t.learning_rate * lr_factor(t, step_, total_);
+    if (r.targets == 0) throw Error("step " + std::to_string(step_ + 1) + ": no target token");
+    if (step_ == 0)
+      if (const auto warning = first_loss_warning(r.loss, model_->config.vocab_size))
+        log_warning(*warning);
     update(r.loss, norm, lr);
     ++step_;
     const double seconds = seconds_since(step_start);
@@ -241,7 +262,12 @@ class Run {
     }
     skipped_ = 0;
     const double limit = config_.training.max_grad_norm;
+    std::optional<FirstUpdate> first;
+    const auto parameters = trainables(*model_);
+    if (!moved_ && lr > 0) first.emplace(parameters);
     optimizer_->step(lr, limit > 0 && norm > limit ? limit / (norm + 1e-6) : 1);
+    if (first) first->check(lr);
+    moved_ |= lr > 0;
   }
 
   void evaluate() {
@@ -251,6 +277,7 @@ class Run {
         *model_, data_.eval, config_.training.per_device_eval_batch_size * config_.data.max_length);
     if (step_ == 0) eval_loss_before_ = score.loss;
     eval_loss_ = score.loss;
+    if (step_ > 0) take_evaluation(best_, score.loss, step_);
     MetricsRow row = new_row();
     row.eval_loss = score.loss;
     row.target_tokens = score.num_target_tokens;
@@ -264,12 +291,14 @@ class Run {
 
   void save() {
     write_checkpoint_dir(*dir_, step_, config_.training.save_total_limit,
+                         config_.training.load_best_model_at_end ? best_.step : -1,
                          [&](const std::filesystem::path& dir) {
                            write_adapter(*model_, adapter_config(), dir.string());
                            write_tensors((dir / kOptimizerFile).string(), optimizer_->state());
                            const Json state = {{"step", step_},
                                                {"optimizer_steps", optimizer_->steps_done()},
-                                               {"eval_loss_before", eval_loss_before_}};
+                                               {"eval_loss_before", eval_loss_before_},
+                                               {"best", to_json(best_)}};
                            write_file_atomic((dir / kStateFile).string(), state.dump(2) + "\n");
                          });
   }
@@ -285,6 +314,7 @@ class Run {
     step_ = json_int(state, "step", path);
     optimizer_->set_steps_done(json_int(state, "optimizer_steps", path));
     eval_loss_before_ = json_number(state, "eval_loss_before", path, 0.0);
+    best_ = best_from_json(state, path);
     log_info("resumed from " + from.string());
   }
 
@@ -319,7 +349,19 @@ class Run {
     return sums;
   }
 
+  // The adapter, and the memory's weight, as the best evaluation saw them.
+  void load_best() {
+    if (!config_.training.load_best_model_at_end || best_.step < 0 || best_.step == step_) return;
+    const bool gates = config_.liza && config_.liza->mag.mode == "learned";
+    load_adapter_weights(*model_, dir_->checkpoint(best_.step).string(), gates);
+    if (config_.liza) set_mag_weight(*model_, mag_weight_at(config_.liza->mag, best_.step - 1));
+    eval_loss_ = best_.eval_loss;
+    log_info("the adapter is that of step " + std::to_string(best_.step) + ", eval loss " +
+             std::to_string(best_.eval_loss));
+  }
+
   void finish() {
+    load_best();
     const std::string adapter = dir_->adapter().string();
     std::filesystem::create_directories(adapter);
     write_adapter(*model_, adapter_config(), adapter);
@@ -382,6 +424,8 @@ class Run {
   TrainingData data_;
   std::unique_ptr<CausalLM> model_;
   std::unique_ptr<AdamW> optimizer_;
+  Best best_;
+  bool moved_ = false;  // an update was made, and the adapter seen to change
   Progress progress_;
   Clock::time_point start_;
   int64_t step_ = 0, first_step_ = 0, total_ = 0, tokens_ = 0;

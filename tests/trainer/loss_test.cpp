@@ -6,6 +6,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/randn_like.h>
 #include <ATen/ops/tanh.h>
 #include <c10/core/GradMode.h>
 
@@ -115,23 +116,18 @@ TEST_CASE("packed examples give the losses and gradients of the same examples on
   }
 }
 
-TEST_CASE("gradients are the losses' finite differences") {
-  at::manual_seed(4);
-  const auto model = trainable_model("gated_delta_rule");
-  const int64_t vocab = model->config.vocab_size;
-  const auto examples = random_examples({30, 9}, vocab);
-  const Batch batch = collate(examples, {0, 1}, vocab, at::kCPU);
-  batch_loss(*model, batch).backward();
-  const auto grads = take_gradients(*model);
-  const auto all = trainables(*model);
+// Along the gradient itself, where the difference is largest against float32's rounding.
+void check_finite_differences(CausalLM& model, const Batch& batch) {
+  batch_loss(model, batch).backward();
+  const auto grads = take_gradients(model);
+  const auto all = trainables(model);
   for (size_t i = 0; i < all.size(); ++i) {
-    // Along the gradient itself, where the difference is largest against float32's rounding.
     const at::Tensor direction = grads[i] / grads[i].norm();
     const double step = all[i].kind == TrainableKind::gate ? 0.05 : 0.01;
     const auto shifted = [&](double by) {
       c10::AutoGradMode no_grad(false);
       at::Tensor(all[i].tensor).add_(direction, by);
-      const double loss = batch_loss(*model, batch).item<double>();
+      const double loss = batch_loss(model, batch).item<double>();
       at::Tensor(all[i].tensor).sub_(direction, by);
       return loss;
     };
@@ -139,6 +135,37 @@ TEST_CASE("gradients are the losses' finite differences") {
     const double slope = (shifted(step) - shifted(-step)) / (2 * step);
     CHECK(slope == Approx(grads[i].norm().item<double>()).epsilon(0.03).margin(2e-2));
   }
+}
+
+TEST_CASE("gradients are the losses' finite differences") {
+  at::manual_seed(4);
+  const auto model = trainable_model("gated_delta_rule");
+  const int64_t vocab = model->config.vocab_size;
+  const auto examples = random_examples({30, 9}, vocab);
+  check_finite_differences(*model, collate(examples, {0, 1}, vocab, at::kCPU));
+}
+
+TEST_CASE("an embedding and a head that learn have the losses' finite differences") {
+  LoraConfig config;
+  config.lora_dropout = 0;
+  SECTION("LoRA") {
+    config.target_modules = {{"q_proj", "embed_tokens", "lm_head"}};
+  }
+  SECTION("whole") {
+    config.target_modules = {{"q_proj"}};
+    config.modules_to_save = {"embed_tokens", "lm_head", "o_proj"};
+  }
+  at::manual_seed(7);
+  const auto model = load_tiny("gqa_bias_bf16_sharded");
+  add_lora(*model, config, 1);
+  {
+    c10::AutoGradMode no_grad(false);
+    for (const Trainable& t : trainables(*model))
+      at::Tensor(t.tensor).add_(at::randn_like(t.tensor), 0.1);
+  }
+  const int64_t vocab = model->config.vocab_size;
+  const auto examples = random_examples({150, 9}, vocab);  // more targets than a chunk
+  check_finite_differences(*model, collate(examples, {0, 1}, vocab, at::kCPU));
 }
 
 TEST_CASE("dropout follows from seed, step and micro-batch alone") {

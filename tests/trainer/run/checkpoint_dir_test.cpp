@@ -38,7 +38,7 @@ TEST_CASE("FNV-1a of known strings") {
 TEST_CASE("checkpoints verify and only the newest are kept") {
   const TempDir dir;
   const RunDir run(dir.path, -1);
-  for (const int64_t step : {1, 2, 3, 1000000}) write_checkpoint_dir(run, step, 2, files("x"));
+  for (const int64_t step : {1, 2, 3, 1000000}) write_checkpoint_dir(run, step, 2, -1, files("x"));
   CHECK_FALSE(fs::exists(run.checkpoint(2)));
   CHECK(problem(run.checkpoint(3)).empty());
   CHECK(newest_complete_checkpoint(run.checkpoints()) == run.checkpoint(1000000));
@@ -48,8 +48,8 @@ TEST_CASE("checkpoints verify and only the newest are kept") {
 TEST_CASE("a step saved again replaces the earlier one") {
   const TempDir dir;
   const RunDir run(dir.path, -1);
-  write_checkpoint_dir(run, 7, 2, files("old"));
-  write_checkpoint_dir(run, 7, 2, files("new"));
+  write_checkpoint_dir(run, 7, 2, -1, files("old"));
+  write_checkpoint_dir(run, 7, 2, -1, files("new"));
   CHECK(read_text(run.checkpoint(7) / "adapter.bin") == "new");
   CHECK(problem(run.checkpoint(7)).empty());
   CHECK(std::distance(fs::directory_iterator(run.checkpoints()), {}) == 1);
@@ -58,19 +58,19 @@ TEST_CASE("a step saved again replaces the earlier one") {
 TEST_CASE("a save that fails leaves the earlier checkpoint") {
   const TempDir dir;
   const RunDir run(dir.path, -1);
-  write_checkpoint_dir(run, 1, 1, files("x"));
+  write_checkpoint_dir(run, 1, 1, -1, files("x"));
   const Fill bad = [](const fs::path& to) {
     files("y")(to);
     throw Error("disk full");
   };
-  CHECK_THROWS_WITH(write_checkpoint_dir(run, 2, 1, bad), "disk full");
+  CHECK_THROWS_WITH(write_checkpoint_dir(run, 2, 1, -1, bad), "disk full");
   CHECK(newest_complete_checkpoint(run.checkpoints()) == run.checkpoint(1));
 }
 
 TEST_CASE("damage to a checkpoint is named by file") {
   const TempDir dir;
   const RunDir run(dir.path, -1);
-  write_checkpoint_dir(run, 1, 2, files("abc"));
+  write_checkpoint_dir(run, 1, 2, -1, files("abc"));
   const fs::path checkpoint = run.checkpoint(1), file = checkpoint / "adapter.bin";
   SECTION("changed byte") {
     write_text(file, "abd");

@@ -26,7 +26,8 @@ Config config_in(const fs::path& dir) {
 }
 
 void save(const RunDir& run, int64_t step) {
-  write_checkpoint_dir(run, step, 9, [](const fs::path& to) { write_text(to / "a.bin", "abc"); });
+  write_checkpoint_dir(run, step, 9, -1,
+                       [](const fs::path& to) { write_text(to / "a.bin", "abc"); });
 }
 
 /// Opens the directory and begins a run in it.

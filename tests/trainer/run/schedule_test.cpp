@@ -1,6 +1,7 @@
 #include "trainer/schedule.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 using namespace tptt;
 
@@ -34,6 +35,26 @@ TEST_CASE("learning rate schedules are those of Transformers") {
          0.3086582838174552, 0.14644660940672627, 0.03806023374435663, 0});
   check(factors("constant", 2, 3), {1, 1, 1, 1});
   check(factors("constant_with_warmup", 2, 4), {0, 0.5, 1, 1, 1});
+}
+
+TEST_CASE("the rate ends where min_lr_ratio says") {
+  TrainingSection training;
+  training.min_lr_ratio = 0.1;
+  for (const char* type : {"linear", "cosine", "wsd"}) {
+    INFO(type);
+    training.lr_scheduler_type = type;
+    CHECK(lr_factor(training, 0, 50) == 1);
+    CHECK(lr_factor(training, 50, 50) == Approx(0.1));
+  }
+  // transformers' cosine_with_min_lr, min_lr_rate 0.1, after 3 and 5 of 10 steps
+  training.lr_scheduler_type = "cosine";
+  CHECK(lr_factor(training, 3, 10) == Approx(0.8145033635316129));
+  CHECK(lr_factor(training, 5, 10) == Approx(0.55));
+}
+
+TEST_CASE("wsd warms up, stays, and falls in the last tenth") {
+  check(factors("wsd", 2, 20),
+        {0, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 - std::sqrt(0.5), 0});
 }
 
 TEST_CASE("warm-up below 1 is a fraction of all steps, rounded up") {
