@@ -28,6 +28,7 @@ if [ "${1:-}" = --parity ]; then
   check tests/e2e/remake_golden.py build .cache/smollm2
   check tests/e2e/parity_logits.py build/tptt .cache/smollm2
   check tests/e2e/parity_peft.py build/tptt .cache/smollm2
+  check tests/e2e/parity_lora.py build/tptt .cache/smollm2
   check tests/e2e/parity_families.py build/tptt
   check tests/e2e/parity_tptt.py build/tptt .cache/smollm2
   check tests/e2e/parity_export.py build/tptt .cache/smollm2

@@ -116,6 +116,38 @@ TEST_CASE("packed examples give the losses and gradients of the same examples on
   }
 }
 
+// transformers PR #35438, unsloth.ai/blog/gradient: what a step learns must not depend on how its
+// rows are cut into micro-batches, ordered, packed or padded.
+TEST_CASE("loss and gradients are the same for every way to put a step's rows together") {
+  const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "delta_product");
+  INFO("operator_mode '" << mode << "'");
+  at::manual_seed(8);
+  const auto model = trainable_model(mode);
+  const int64_t vocab = model->config.vocab_size;
+  const auto examples = random_examples({5, 63, 2, 64, 100, 7, 31, 90}, vocab);
+  const auto step = [&](const std::vector<std::vector<int64_t>>& micro_batches) {
+    double loss = 0;
+    for (const auto& indices : micro_batches) {
+      const at::Tensor part = batch_loss(*model, collate(examples, indices, vocab, at::kCPU));
+      part.backward();
+      loss += part.item<double>();
+    }
+    return std::pair(loss, take_gradients(*model));
+  };
+  const auto [loss, expected] = step({{0, 1, 2, 3, 4, 5, 6, 7}});
+  const auto check = [&](const std::vector<std::vector<int64_t>>& micro_batches) {
+    const auto [other, grads] = step(micro_batches);
+    CHECK(other == Approx(loss).epsilon(1e-5));
+    for (size_t i = 0; i < grads.size(); ++i) CHECK(relative(grads[i], expected[i]) < 1e-5);
+  };
+  check({{7, 6, 5, 4, 3, 2, 1, 0}});
+  check({{4, 0, 6}, {2, 7}, {1, 3, 5}});
+  check({{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}});
+  check({{1, 3}, {4, 7}, {0, 2}, {5, 6}});  // like lengths: little padding inside
+  model->forbid_padding();
+  check({{0, 1, 2, 3, 4, 5, 6, 7}});
+}
+
 // Along the gradient itself, where the difference is largest against float32's rounding.
 void check_finite_differences(CausalLM& model, const Batch& batch) {
   batch_loss(model, batch).backward();
