@@ -90,11 +90,24 @@ void print_ledger(const Json& row, const fs::path& metrics) {
   }
 }
 
+// ", rsLoRA, DoRA, trained whole: lm_head", as far as it is so.
+std::string variant_text(const LoraConfig& lora) {
+  std::string text;
+  if (lora.use_rslora) text += ", rsLoRA";
+  if (lora.use_dora) text += ", DoRA";
+  if (!lora.rank_pattern.empty() || !lora.alpha_pattern.empty())
+    text += ", with ranks or alphas of some modules' own";
+  for (const std::string& module : lora.modules_to_save)
+    text += (&module == &lora.modules_to_save[0] ? ", trained whole: " : " and ") + module;
+  return text;
+}
+
 // `metrics`: of the run that the adapter came from, or empty.
 void inspect_adapter(const fs::path& dir, const fs::path& metrics) {
   const AdapterConfig config = read_adapter_config(dir.string());
-  std::printf("LoRA adapter for %s: r %ld, lora_alpha %g%s\n",
+  std::printf("LoRA adapter for %s: r %ld, lora_alpha %g%s%s\n",
               config.base_model_name_or_path.c_str(), long(config.lora.r), config.lora.lora_alpha,
+              variant_text(config.lora).c_str(),
               config.liza ? "; stock PEFT runs its softmax branch alone" : "");
   if (config.liza) {
     const LizaConfig& liza = *config.liza;
