@@ -113,7 +113,7 @@ class Run {
     config_.model.device = device.str();
     config_.model.dtype = to_string(dtype);
     tokenizer_ = load_tokenizer(files_);
-    data_ = load_training_data(config_, *tokenizer_, read_model_config(files_));
+    data_ = load_training_data(config_, *tokenizer_, files_);
     total_ = total_steps(config_, data_);
     model_ = load_causal_lm(files_, dtype, device);
     add_adapter();
