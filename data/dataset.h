@@ -98,4 +98,19 @@ std::vector<std::vector<int64_t>> pack_best_fit(const std::vector<Example>& exam
 /// same on every machine and after every resume.
 std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch, bool shuffle);
 
+/// The same with items of like length side by side: the shuffled items are cut into groups of 50
+/// batches (fewer where there are not four groups), and each group is sorted, longest first. Idea:
+/// Transformers' LengthGroupedSampler.
+std::vector<int64_t> length_grouped_order(const std::vector<int64_t>& lengths, int64_t batch_size,
+                                          uint64_t seed, int64_t epoch);
+
+/// Which of `count` rows are held out: a fraction below 1 of them (at least one), or so many.
+/// Follows from the seed. Throws UsageError when none is left to train on.
+std::vector<bool> held_out_rows(int64_t count, double eval_split, uint64_t seed);
+
+/// Indices of the rows that a file of weight `weight` gives to each epoch: all of them as often as
+/// the weight's whole part says, and of the fraction's share each once more, drawn by the seed and
+/// `file`.
+std::vector<int64_t> weighted_rows(int64_t count, double weight, uint64_t seed, int64_t file);
+
 }  // namespace tptt

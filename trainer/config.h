@@ -20,6 +20,7 @@ struct ModelSection {
 struct DataFile {
   std::string path;
   std::string format = "auto";  // one of row_format_names()
+  double weight = 1;            // how often an epoch has each row, on average
   int64_t limit = 0;            // 0: all rows
 };
 
@@ -31,6 +32,7 @@ struct DataColumns {
 struct DataSection {
   std::vector<DataFile> train;
   std::vector<DataFile> eval;
+  double eval_split = 0;  // 0: none; below 1: a fraction of the training rows, else a count
   DataColumns columns;
   std::string prompt_template;  // of rows of no other format
   bool skip_bad_rows = false;
@@ -38,6 +40,7 @@ struct DataSection {
   int64_t max_length = 384;
   std::string excess_length_strategy = "truncate";  // truncate, drop, raise
   bool packing = true;
+  bool group_by_length = false;
   bool completion_only_loss = true;  // of rows with prompt and completion
   bool assistant_only_loss = true;   // of conversations
   bool shuffle = true;

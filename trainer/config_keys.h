@@ -116,6 +116,8 @@ void visit_keys(Is<DataFile> auto& file, auto&& key) {
   key("path", file.path, Rule{.required = true},
       "JSONL, JSON, CSV or text file, relative to the working directory");
   key("format", file.format, Rule{.choices = row_format_names()}, "Row format");
+  key("weight", file.weight, Rule{.min = 0, .max = 100, .open_min = true},
+      "How often an epoch has each row: 2 is twice, 0.5 is half of the rows, the same every epoch");
   key("limit", file.limit, kCount, "Rows to read; 0: all");
 }
 
@@ -133,6 +135,9 @@ void visit_keys(Is<DataColumns> auto& columns, auto&& key) {
 void visit_keys(Is<DataSection> auto& data, auto&& key) {
   key("train", data.train, Rule{.required = true}, "Training files");
   key("eval", data.eval, kAny, "Held-out files, scored by loss");
+  key("eval_split", data.eval_split, Rule{.min = 0, .max = 1 << 30},
+      "Rows of the training files to hold out instead of eval files, drawn by the seed before "
+      "weights; below 1: a fraction of them; 0: none");
   key("columns", data.columns, kAny, "The files' names for the fields that the formats know");
   key("prompt_template", data.prompt_template, kAny,
       "Text with `{field}` in it, `{{` and `}}` for braces: the prompt of rows that are of no "
@@ -148,6 +153,8 @@ void visit_keys(Is<DataSection> auto& data, auto&& key) {
   key("excess_length_strategy", data.excess_length_strategy,
       Rule{.choices = {"truncate", "drop", "raise"}}, "What to do with longer examples");
   key("packing", data.packing, kAny, "Put several examples into each max_length tokens");
+  key("group_by_length", data.group_by_length, kAny,
+      "Without packing: batches of examples of like length");
   key("completion_only_loss", data.completion_only_loss, kAny,
       "Of rows with prompt and completion, train on the completion only");
   key("assistant_only_loss", data.assistant_only_loss, kAny,

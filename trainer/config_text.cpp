@@ -39,7 +39,7 @@ std::string type_name(const Rule& rule) {
   if constexpr (std::is_same_v<Value, bool>) return "true or false";
   if constexpr (std::is_same_v<Value, std::vector<std::string>>) return "list of text";
   if constexpr (std::is_same_v<Value, std::vector<double>>) return "list of numbers";
-  return "list of {path, format, limit}";
+  return "list of {path, format, weight, limit}";
 }
 
 std::string limits(const Rule& rule, bool is_list) {

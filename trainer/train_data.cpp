@@ -2,96 +2,115 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <iterator>
+#include <utility>
 
 #include "models/formats/error.h"
-#include "trainer/config_keys.h"
 #include "trainer/log.h"
+#include "trainer/row_files.h"
 
 namespace tptt {
 namespace {
 
-ReadOptions read_options(const DataFile& file, const DataSection& data) {
-  ReadOptions options{.format = file.format,
-                      .limit = file.limit,
-                      .prompt_template = data.prompt_template,
-                      .skip_bad_rows = data.skip_bad_rows};
-  visit_keys(data.columns,
-             [&](const char* known, const std::string& theirs, const Rule&, const char*) {
-               if (!theirs.empty()) options.columns.emplace_back(known, theirs);
-             });
-  return options;
+bool any_chat(const RowFiles& files) {
+  for (const auto* side : {&files.train, &files.eval})
+    for (const HashedRows& file : *side)
+      for (const Row& row : file.rows)
+        if (!row.messages.empty()) return true;
+  return false;
 }
 
-// One line a file, and what was wrong with it.
-void report(const std::string& path, const RowFile& file, const char* what) {
-  log_info(std::string(what) + ": " + path + " is " + file.kind + ", format " + file.format + ", " +
-           std::to_string(file.rows.size()) + " rows");
-  for (const std::string& bad : file.bad) log_warning("skipped " + bad);
-  if (file.num_bad > 0)
-    log_warning(path + ": " + std::to_string(file.num_bad) + " bad rows skipped (" +
-                std::to_string(file.bad.size()) + " of them listed)");
+TokenizeOptions tokenize_options(const Config& config) {
+  return {.chat_template = config.data.chat_template,
+          .max_length = config.data.max_length,
+          .excess_length_strategy = config.data.excess_length_strategy,
+          .completion_only_loss = config.data.completion_only_loss,
+          .assistant_only_loss = config.data.assistant_only_loss,
+          .num_threads = config.training.num_threads};
 }
 
-std::vector<RowFile> read_files(const std::vector<DataFile>& files, const DataSection& data,
-                                const char* what) {
-  std::vector<RowFile> read;
-  for (const DataFile& file : files) {
-    read.push_back(read_row_file(file.path, read_options(file, data)));
-    report(file.path, read.back(), what);
+/// Tokenises file after file.
+class Loader {
+ public:
+  Loader(const Config& config, const Tokenizer& tokenizer, int32_t eos_token_id)
+      : config_(config),
+        tokenizer_(tokenizer),
+        eos_token_id_(eos_token_id),
+        options_(tokenize_options(config)) {}
+
+  // Held-out rows go to `eval`, the others as often as the file's weight says to `train`.
+  void load_train(const HashedRows& file, size_t index, TrainingData& data) const {
+    const DataFile& source = config_.data.train[index];
+    TokenizedRows tokens = tokenize(file, source.path);
+    std::vector<std::vector<Example>> kept;
+    for (size_t i = 0, row = SIZE_MAX; i < tokens.examples.size(); ++i) {
+      const bool held_out = file.held_out[size_t(tokens.rows[i])];
+      if (!held_out && std::exchange(row, size_t(tokens.rows[i])) != row) kept.emplace_back();
+      (held_out ? data.eval : kept.back()).push_back(std::move(tokens.examples[i]));
+    }
+    const auto picked = weighted_rows(int64_t(kept.size()), source.weight,
+                                      uint64_t(config_.training.seed), int64_t(index));
+    if (picked.empty())
+      throw UsageError("data.train: " + source.path + " with weight " +
+                       std::to_string(source.weight) + " gives none of its " +
+                       std::to_string(kept.size()) + " rows to train on");
+    for (const int64_t row : picked)
+      data.train.insert(data.train.end(), kept[size_t(row)].begin(), kept[size_t(row)].end());
   }
-  return read;
-}
 
-// A setting that nothing in the data answers to is a mistake.
-void check_effect(const std::vector<RowFile>& files, const DataSection& data) {
-  bool chats = false, completions = false, templates = false;
-  std::set<std::string> found;
-  for (const RowFile& file : files) {
-    const Row& first = file.rows.front();
-    chats |= !first.messages.empty();
-    completions |= first.messages.empty() && !first.is_document;
-    templates |= file.format == "template";
-    found.insert(file.columns_found.begin(), file.columns_found.end());
+  void load_eval(const HashedRows& file, const std::string& path, TrainingData& data) const {
+    TokenizedRows tokens = tokenize(file, path);
+    std::move(tokens.examples.begin(), tokens.examples.end(), std::back_inserter(data.eval));
   }
-  for (const auto& [known, theirs] : read_options({}, data).columns)
-    if (found.count(theirs) == 0)
-      throw UsageError("data.columns." + known + ": no row has a field '" + theirs + "'");
-  if (!data.prompt_template.empty() && !templates)
+
+ private:
+  TokenizedRows tokenize(const HashedRows& file, const std::string& path) const {
+    TokenizedRows tokens = tokenize_rows(file.rows, tokenizer_, eos_token_id_, options_);
+    log_info(path + ": " + std::to_string(tokens.examples.size()) + " examples; " +
+             std::to_string(tokens.num_truncated) + " rows truncated, " +
+             std::to_string(tokens.num_split) + " split, " + std::to_string(tokens.num_dropped) +
+             " dropped");
+    return tokens;
+  }
+
+  const Config& config_;
+  const Tokenizer& tokenizer_;
+  int32_t eos_token_id_;
+  TokenizeOptions options_;
+};
+
+void load_examples(const RowFiles& rows, const Loader& loader, const Config& config,
+                   TrainingData& data) {
+  for (size_t i = 0; i < rows.train.size(); ++i) loader.load_train(rows.train[i], i, data);
+  for (size_t i = 0; i < rows.eval.size(); ++i)
+    loader.load_eval(rows.eval[i], config.data.eval[i].path, data);
+  if (config.data.eval_split > 0 && data.eval.empty())
     throw UsageError(
-        "data.prompt_template has no effect: every file is of a known format; leave it out, or set "
-        "a file's format to template");
-  if (!data.completion_only_loss && !completions)
-    throw UsageError(
-        "data.completion_only_loss: false has no effect: no row is of prompt and completion; of "
-        "conversations data.assistant_only_loss decides");
-  if (!data.assistant_only_loss && !chats)
-    throw UsageError(
-        "data.assistant_only_loss: false has no effect: no row is a conversation; of prompt and "
-        "completion data.completion_only_loss decides");
+        "data.eval_split: none of the rows held out has an answer within "
+        "data.max_length; raise one of them");
+  log_info(std::to_string(data.train.size()) + " examples to train on, " +
+           std::to_string(data.eval.size()) + " held out");
 }
 
-std::vector<Example> load_examples(std::vector<RowFile> files, Config& config,
-                                   const Tokenizer& tokenizer, int32_t eos, const char* what) {
-  std::vector<Row> rows;
-  for (RowFile& file : files)
-    for (Row& row : file.rows) rows.push_back(std::move(row));
-  if (rows.empty()) return {};
-  if (std::any_of(rows.begin(), rows.end(), [](const Row& r) { return !r.messages.empty(); }))
-    config.data.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
-  TokenizeOptions options;
-  options.chat_template = config.data.chat_template;
-  options.max_length = config.data.max_length;
-  options.excess_length_strategy = config.data.excess_length_strategy;
-  options.completion_only_loss = config.data.completion_only_loss;
-  options.assistant_only_loss = config.data.assistant_only_loss;
-  options.num_threads = config.training.num_threads;
-  TokenizedRows tokenized = tokenize_rows(rows, tokenizer, eos, options);
-  log_info(std::string(what) + ": " + std::to_string(tokenized.examples.size()) + " examples; " +
-           std::to_string(tokenized.num_truncated) + " rows truncated, " +
-           std::to_string(tokenized.num_split) + " split, " +
-           std::to_string(tokenized.num_dropped) + " dropped");
-  return std::move(tokenized.examples);
+void make_items(const Config& config, TrainingData& data) {
+  if (config.data.packing) {
+    data.items = pack_best_fit(data.train, config.data.max_length);
+    log_info("packed into " + std::to_string(data.items.size()) + " sequences of at most " +
+             std::to_string(config.data.max_length) + " tokens");
+  } else {
+    for (int64_t i = 0; i < int64_t(data.train.size()); ++i) data.items.push_back({i});
+  }
+}
+
+std::vector<int64_t> order_of(const Config& config, const TrainingData& data, int64_t batch_size,
+                              int64_t epoch) {
+  const auto seed = uint64_t(config.training.seed);
+  if (!config.data.group_by_length)
+    return epoch_order(int64_t(data.items.size()), seed, epoch, config.data.shuffle);
+  std::vector<int64_t> lengths;
+  for (const std::vector<int64_t>& item : data.items)
+    lengths.push_back(int64_t(data.train[size_t(item[0])].ids.size()));
+  return length_grouped_order(lengths, batch_size, seed, epoch);
 }
 
 int64_t items_per_step(const Config& config) {
@@ -107,20 +126,12 @@ TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
     throw UsageError("data.max_length: " + std::to_string(config.data.max_length) +
                      " is more than the " + std::to_string(model.max_position_embeddings) +
                      " positions this " + model.model_type + " model has learned; lower it");
-  const int32_t eos = model.first_eos();
+  const RowFiles rows = read_row_files(config);
+  if (any_chat(rows))
+    config.data.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
   TrainingData data;
-  std::vector<RowFile> train = read_files(config.data.train, config.data, "train");
-  check_effect(train, config.data);
-  data.train = load_examples(std::move(train), config, tokenizer, eos, "train");
-  data.eval = load_examples(read_files(config.data.eval, config.data, "eval"), config, tokenizer,
-                            eos, "eval");
-  if (config.data.packing) {
-    data.items = pack_best_fit(data.train, config.data.max_length);
-    log_info("packed into " + std::to_string(data.items.size()) + " sequences of at most " +
-             std::to_string(config.data.max_length) + " tokens");
-  } else {
-    for (int64_t i = 0; i < int64_t(data.train.size()); ++i) data.items.push_back({i});
-  }
+  load_examples(rows, Loader(config, tokenizer, model.first_eos()), config, data);
+  make_items(config, data);
   return data;
 }
 
@@ -138,7 +149,7 @@ std::vector<Batch> step_batches(const Config& config, const TrainingData& data, 
                                 at::Device device, int64_t step) {
   const TrainingSection& t = config.training;
   const int64_t per_epoch = steps_per_epoch(config, data), count = int64_t(data.items.size());
-  const auto order = epoch_order(count, uint64_t(t.seed), step / per_epoch, config.data.shuffle);
+  const auto order = order_of(config, data, items_per_step(config), step / per_epoch);
   const int64_t size = t.per_device_train_batch_size;
   const int64_t begin = step % per_epoch * items_per_step(config);
   const int64_t end = std::min(count, begin + items_per_step(config));
