@@ -61,7 +61,7 @@ struct Example {
 };
 
 struct TokenizeOptions {
-  std::string chat_template;  // resolved name
+  std::string chat_template = {};  // resolved name
   int64_t max_length = 384;
   std::string excess_length_strategy = "truncate";  // truncate, drop, raise
   bool completion_only_loss = true;                 // of rows with prompt and completion

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "data/token_cache.h"
 #include "models/formats/error.h"
 #include "trainer/log.h"
 #include "trainer/row_files.h"
@@ -32,9 +33,11 @@ TokenizeOptions tokenize_options(const Config& config) {
 /// Tokenises file after file.
 class Loader {
  public:
-  Loader(const Config& config, const Tokenizer& tokenizer, int32_t eos_token_id)
+  Loader(const Config& config, const Tokenizer& tokenizer, const ModelFiles& files,
+         int32_t eos_token_id)
       : config_(config),
         tokenizer_(tokenizer),
+        tokenizer_hash_(tokenizer_hash(files)),
         eos_token_id_(eos_token_id),
         options_(tokenize_options(config)) {}
 
@@ -65,16 +68,21 @@ class Loader {
 
  private:
   TokenizedRows tokenize(const HashedRows& file, const std::string& path) const {
-    TokenizedRows tokens = tokenize_rows(file.rows, tokenizer_, eos_token_id_, options_);
-    log_info(path + ": " + std::to_string(tokens.examples.size()) + " examples; " +
+    CachedTokens cached = tokenize_cached(file.rows, file.hashes, tokenizer_, tokenizer_hash_,
+                                          eos_token_id_, options_, token_cache_dir());
+    if (!cached.problem.empty()) log_warning("token cache: " + cached.problem);
+    const TokenizedRows& tokens = cached.tokens;
+    log_info(path + ": " + std::to_string(tokens.examples.size()) + " examples" +
+             (cached.from_cache ? ", tokens from cache; " : "; ") +
              std::to_string(tokens.num_truncated) + " rows truncated, " +
              std::to_string(tokens.num_split) + " split, " + std::to_string(tokens.num_dropped) +
              " dropped");
-    return tokens;
+    return std::move(cached.tokens);
   }
 
   const Config& config_;
   const Tokenizer& tokenizer_;
+  Digest tokenizer_hash_;
   int32_t eos_token_id_;
   TokenizeOptions options_;
 };
@@ -130,7 +138,7 @@ TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
   if (any_chat(rows))
     config.data.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
   TrainingData data;
-  load_examples(rows, Loader(config, tokenizer, model.first_eos()), config, data);
+  load_examples(rows, Loader(config, tokenizer, files, model.first_eos()), config, data);
   make_items(config, data);
   return data;
 }
