@@ -10,6 +10,11 @@ namespace tptt {
 namespace {
 
 const FileKind kKinds[] = {
+    {"Parquet",
+     [](const std::string& extension, const std::string& head) {
+       return extension == ".parquet" || head.starts_with("PAR1");
+     },
+     each_parquet_row},
     {"CSV", [](const std::string& extension, const std::string&) { return extension == ".csv"; },
      each_csv_row},
     {"text", [](const std::string& extension, const std::string&) { return extension == ".txt"; },

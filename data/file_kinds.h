@@ -28,6 +28,10 @@ const FileKind& find_file_kind(const std::string& path);
 void each_json_row(const std::string& path, const TakeRow& take);
 /// RFC 4180 with a header row: each record becomes an object of strings.
 void each_csv_row(const std::string& path, const TakeRow& take);
+/// Row groups one after another; a row is an object of its columns' texts, numbers, truth values,
+/// lists and structs, other columns are left out. Without TPTT_PARQUET an Error that says what to
+/// install.
+void each_parquet_row(const std::string& path, const TakeRow& take);
 /// A whole text file of at most 1 GiB is one row {"text": ...}.
 void each_text_row(const std::string& path, const TakeRow& take);
 

@@ -114,7 +114,7 @@ void visit_keys(Is<LoraConfig> auto& lora, auto&& key) {
 
 void visit_keys(Is<DataFile> auto& file, auto&& key) {
   key("path", file.path, Rule{.required = true},
-      "JSONL, JSON, CSV or text file, relative to the working directory");
+      "JSONL, JSON, CSV, Parquet or text file, relative to the working directory");
   key("format", file.format, Rule{.choices = row_format_names()}, "Row format");
   key("weight", file.weight, Rule{.min = 0, .max = 100, .open_min = true},
       "How often an epoch has each row: 2 is twice, 0.5 is half of the rows, the same every epoch");
