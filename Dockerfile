@@ -13,7 +13,8 @@ WORKDIR /src
 ENV TPTT_MODELS_DIR=/opt/tptt/models
 RUN case "$LIBTORCH" in http*) LIBTORCH=/opt/libtorch ;; esac; LIBTORCH=$LIBTORCH ./scripts/setup.sh \
     && cmake --install build --prefix /opt/tptt \
-    && mkdir -p /opt/tptt/lib && cp -L .venv/libtorch/lib/*.so* /opt/tptt/lib/ && rm -f /opt/tptt/lib/libtorch_python.so
+    && mkdir -p /opt/tptt/lib && cp -L .venv/libtorch/lib/*.so* /opt/tptt/lib/ \
+    && cp -L .venv/pyarrow/libarrow.so.* .venv/pyarrow/libparquet.so.* /opt/tptt/lib/ && rm -f /opt/tptt/lib/libtorch_python.so
 
 FROM ${BASE}
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends \

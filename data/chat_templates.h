@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,12 @@ struct Message {
   std::string role;  // system, user, assistant
   std::string content;
   std::string input = {};  // what an instruction is about (alpaca); most templates append it
+  std::optional<bool> train = {};  // as the data say; else the assistant's messages train
 };
 
 /// A piece of a rendered conversation; `train` marks what the assistant writes, its end token
-/// included (the mask completion-only loss needs).
+/// included (the mask assistant-only loss needs), but for answers with `train` false, and the text
+/// of a user's message with `train` true.
 struct TextPiece {
   std::string text;
   bool train = false;

@@ -14,6 +14,39 @@ std::string known_formats() {
   return known;
 }
 
+}  // namespace
+
+const std::vector<RowFormat>& row_formats() {
+  // "messages" is first: published chat sets often repeat the first question under "prompt".
+  // "text" is last: published instruction sets often have the rendered prompt under it.
+  static const std::vector<RowFormat> table = {
+      {"messages", "messages", read_messages_row},
+      {"sharegpt", "conversations", read_sharegpt_row},
+      {"alpaca", "instruction", read_alpaca_row},
+      {"prompt-completion", "prompt", read_prompt_completion_row},
+      {"text", "text", read_text_row},
+  };
+  return table;
+}
+
+const RowFormat& find_row_format(const std::string& name) {
+  for (const RowFormat& format : row_formats())
+    if (name == format.name) return format;
+  throw UsageError("dataset format '" + name + "' is not known; expected auto or one of " +
+                   known_formats());
+}
+
+const RowFormat* recognise_row_format(const Json& row) {
+  for (const RowFormat& format : row_formats())
+    if (row.contains(format.key)) return &format;
+  return nullptr;
+}
+
+void refuse_unknown_format(const Json& row, const std::string& where) {
+  throw Error(where + ": no known dataset format; expected one of " + known_formats() +
+              ", got keys " + keys_of(row) + "; name them in data.columns or data.prompt_template");
+}
+
 std::string keys_of(const Json& row) {
   std::string keys;
   for (const auto& item : row.items()) {
@@ -24,27 +57,11 @@ std::string keys_of(const Json& row) {
   return keys.empty() ? "none" : keys;
 }
 
-}  // namespace
-
-const std::vector<RowFormat>& row_formats() {
-  // "messages" is first: published chat sets often repeat the first question under "prompt".
-  static const std::vector<RowFormat> table = {
-      {"messages", "messages", read_messages_row},
-      {"alpaca", "instruction", read_alpaca_row},
-      {"prompt-completion", "prompt", read_prompt_completion_row},
-  };
-  return table;
-}
-
-const RowFormat& find_row_format(const std::string& name, const Json& first_row,
-                                 const std::string& where) {
-  for (const RowFormat& format : row_formats())
-    if (name == "auto" ? first_row.contains(format.key) : name == format.name) return format;
-  if (name == "auto")
-    throw Error(where + ": no known dataset format; expected one of " + known_formats() +
-                ", got keys " + keys_of(first_row));
-  throw UsageError("dataset format '" + name + "' is not known; expected auto or one of " +
-                   known_formats());
+std::vector<std::string> row_format_names() {
+  std::vector<std::string> names = {"auto"};
+  for (const RowFormat& format : row_formats()) names.push_back(format.name);
+  names.push_back(kTemplateFormat);
+  return names;
 }
 
 std::string json_quoted(const std::string& text) {

@@ -9,7 +9,7 @@ namespace tptt {
 namespace {
 
 constexpr uint64_t kChunk = 1ull << 20;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr uint64_t kMaxText = 1ull << 30;
 
 }  // namespace
 
@@ -41,12 +41,25 @@ bool LineReader::next(std::string& line) {
   if (begin_ == buffer_.size()) return false;
   line.assign(buffer_, begin_, end - begin_);
   begin_ = std::min(end + 1, buffer_.size());
-  if (line.ends_with('\r')) line.pop_back();
-  const size_t valid = valid_utf8_prefix(line);
-  if (valid != line.size())
-    throw Error(where() + ": byte " + std::to_string(valid + 1) +
-                " of the line is no valid UTF-8; save the file as UTF-8");
+  ended_with_cr_ = line.ends_with('\r');
+  if (ended_with_cr_) line.pop_back();
   return true;
+}
+
+std::string read_utf8(const std::string& path) {
+  const ReadFile file(path);
+  if (file.size() > kMaxText) throw Error(path + ": larger than 1 GiB; name a part of it");
+  std::string text(file.size(), '\0');
+  file.read(0, text.data(), text.size());
+  check_utf8(text, path);
+  return text;
+}
+
+void check_utf8(std::string_view text, const std::string& where) {
+  const size_t valid = valid_utf8_prefix(text);
+  if (valid != text.size())
+    throw Error(where + ": byte " + std::to_string(valid + 1) +
+                " is no valid UTF-8; save the file as UTF-8");
 }
 
 }  // namespace tptt

@@ -92,24 +92,24 @@ class Writer {
   const std::string& eos_;
 };
 
-void write_user(const ChatTemplate& t, const std::string& content, const std::string& folded,
-                Writer& out) {
-  std::string body = t.user.trim && !t.trims_folded ? strip(content) : content;
+void write_user(const ChatTemplate& t, const Message& m, const std::string& folded, Writer& out) {
+  std::string body = t.user.trim && !t.trims_folded ? strip(m.content) : m.content;
   body = folded + body;
   if (t.user.trim && t.trims_folded) body = strip(body);
   out.mark(t.user.before);
-  out.text(body);
+  out.text(body, m.train.value_or(false));
   out.mark(t.user.after);
 }
 
-void write_answer(const AnswerText& a, std::string content, const std::string& prompt_lead,
-                  bool last, Writer& out) {
-  if (a.trim) content = strip(content);
+void write_answer(const AnswerText& a, const Message& m, const std::string& prompt_lead, bool last,
+                  Writer& out) {
+  const std::string content = a.trim ? strip(m.content) : m.content;
+  const bool train = m.train.value_or(true);
   out.mark(a.before);
   const bool led = content.compare(0, prompt_lead.size(), prompt_lead) == 0;
   if (led) out.text(prompt_lead);
-  out.text(a.lead + content.substr(led ? prompt_lead.size() : 0), true);
-  out.mark(a.end, true);
+  out.text(a.lead + content.substr(led ? prompt_lead.size() : 0), train);
+  out.mark(a.end, train);
   out.mark(a.after);
   if (!last) out.mark(a.between);
 }
@@ -140,9 +140,9 @@ std::vector<TextPiece> render_chat(const std::string& template_name,
         folding = folding_turn(t, turns);
       }
     } else if (m.role == "user") {
-      write_user(t, m.content, i == folding ? folded : "", out);
+      write_user(t, m, i == folding ? folded : "", out);
     } else {
-      write_answer(t.assistant, m.content, lead, i + 1 == turns.size(), out);
+      write_answer(t.assistant, m, lead, i + 1 == turns.size(), out);
     }
   }
   if (add_generation_prompt) {

@@ -1,108 +1,88 @@
-#include <functional>
+#include <optional>
 
+#include "data/file_kinds.h"
 #include "data/formats.h"
-#include "data/line_reader.h"
+#include "data/prompt_template.h"
 #include "models/formats/error.h"
 
 namespace tptt {
 namespace {
 
-constexpr std::string_view kBlank = " \t\r\n";
+constexpr size_t kListedBadRows = 10;
 
-using TakeRow = std::function<bool(const std::string& text, const std::string& where)>;
-
-/// Cuts a JSON array into its elements without holding it whole, so that each row is named by its
-/// own line. What an element is worth is for the JSON parser to say.
-class ArraySplitter {
+/// Makes rows of a file's JSON objects, in the format that the first one has.
+class RowReader {
  public:
-  explicit ArraySplitter(const TakeRow& take) : take_(take) {}
-
-  /// Takes the next line; false when `take` has enough.
-  bool push(const std::string& line, const std::string& where) {
-    for (const char c : line)
-      if (!push(c, where)) return false;
-    if (!element_.empty()) element_ += '\n';
-    return true;
+  RowReader(const std::string& path, const ReadOptions& options) : options_(options) {
+    if (!options.prompt_template.empty()) template_.emplace(options.prompt_template);
+    const bool is_template = options.format == kTemplateFormat;
+    if (is_template && !template_)
+      throw UsageError(path + ": format template needs data.prompt_template");
+    if (!is_template && options.format != "auto") format_ = &find_row_format(options.format);
+    uses_template_ = is_template;
   }
 
-  void finish(const std::string& where) const {
-    if (!closed_) throw Error(where + ": the JSON array is not closed; expected ']' at its end");
+  void read(Json json, const std::string& where, RowFile& file) {
+    rename(json, file);
+    if (!format_ && !uses_template_) {
+      format_ = recognise_row_format(json);
+      if (!format_ && !template_) refuse_unknown_format(json, where);
+      uses_template_ = !format_;
+    }
+    file.rows.push_back(uses_template_ ? template_->read(json, where) : format_->read(json, where));
+    file.format = uses_template_ ? kTemplateFormat : format_->name;
   }
 
  private:
-  bool push(char c, const std::string& where) {
-    const bool blank = kBlank.find(c) != std::string_view::npos;
-    if (element_.empty() && blank) return true;
-    if (closed_) throw Error(where + ": text after the JSON array; expected its ']' at the end");
-    if (!opened_) return opened_ = true;  // read_rows saw the '['
-    if (!in_string_ && depth_ == 0 && (c == ',' || c == ']')) return end_element(c, where);
-    if (element_.empty()) element_where_ = where;
-    element_ += c;
-    if (element_.size() > LineReader::kMaxLine)
-      throw Error(element_where_ + ": row is longer than " +
-                  std::to_string(LineReader::kMaxLine >> 20) + " MiB; is a bracket not closed?");
-    if (in_string_) {
-      in_string_ = escaped_ || c != '"';
-      escaped_ = !escaped_ && c == '\\';
-    } else if (c == '"') {
-      in_string_ = true;
-    } else if (c == '{' || c == '[') {
-      ++depth_;
-    } else if ((c == '}' || c == ']') && --depth_ < 0) {
-      throw Error(where + ": no valid JSON: '}' without its '{'");
-    }
-    return true;
+  // All at once, so that two columns may change places.
+  void rename(Json& json, RowFile& file) const {
+    std::vector<std::pair<std::string, Json>> renamed;
+    for (const auto& [known, theirs] : options_.columns)
+      if (const auto it = json.find(theirs); it != json.end()) renamed.emplace_back(known, *it);
+    for (auto& [known, value] : renamed) json[known] = std::move(value);
+    for (const auto& [known, theirs] : options_.columns)
+      if (json.contains(theirs)) file.columns_found.insert(theirs);
   }
 
-  bool end_element(char c, const std::string& where) {
-    closed_ = c == ']';
-    if (element_.empty()) {
-      if (closed_ && num_elements_ == 0) return true;
-      throw Error(where + ": expected a JSON object before '" + std::string(1, c) + "'");
-    }
-    ++num_elements_;
-    const bool more = take_(element_, element_where_);
-    element_.clear();
-    return more;
-  }
-
-  const TakeRow& take_;
-  std::string element_, element_where_;
-  int64_t depth_ = 0, num_elements_ = 0;
-  bool opened_ = false, closed_ = false, in_string_ = false, escaped_ = false;
+  const ReadOptions& options_;
+  std::optional<PromptTemplate> template_;
+  const RowFormat* format_ = nullptr;
+  bool uses_template_ = false;
 };
 
-void each_row(const std::string& path, const TakeRow& take) {
-  LineReader reader(path);
-  ArraySplitter array(take);
-  std::string line, last;
-  bool any = false, is_array = false;
-  while (reader.next(line)) {
-    last = reader.where();
-    const size_t first = line.find_first_not_of(kBlank);
-    if (first == std::string::npos && !is_array) continue;
-    if (!any) is_array = line[first] == '[';
-    any = true;
-    if (!(is_array ? array.push(line, last) : take(line, last))) return;
-  }
-  if (is_array) array.finish(last);
+void note_bad(const Error& error, RowFile& file) {
+  ++file.num_bad;
+  if (file.bad.size() < kListedBadRows) file.bad.push_back(error.what());
+}
+
+[[noreturn]] void no_rows(const std::string& path, const RowFile& file) {
+  if (file.num_bad == 0) throw Error(path + ": the dataset is empty; expected at least one row");
+  throw Error(path + ": none of its " + std::to_string(file.num_bad) +
+              " rows can be read; the first: " + file.bad[0]);
 }
 
 }  // namespace
 
-std::vector<Row> read_rows(const std::string& path, const std::string& format, int64_t limit) {
-  const RowFormat* chosen = nullptr;
-  if (format != "auto") chosen = &find_row_format(format, Json::object(), path);
-  std::vector<Row> rows;
-  each_row(path, [&](const std::string& text, const std::string& where) {
-    const Json row = parse_json(text, where);
-    if (!row.is_object()) throw Error(where + ": expected a JSON object, got " + row.type_name());
-    if (!chosen) chosen = &find_row_format(format, row, where);
-    rows.push_back(chosen->read(row, where));
-    return limit <= 0 || int64_t(rows.size()) < limit;
+RowFile read_row_file(const std::string& path, const ReadOptions& options) {
+  const FileKind& kind = find_file_kind(path);
+  RowReader reader(path, options);
+  RowFile file;
+  file.kind = kind.name;
+  kind.each_row(path, [&](const std::string& where, const std::function<Json()>& read) {
+    try {
+      reader.read(read(), where, file);
+    } catch (const Error& error) {
+      if (!options.skip_bad_rows) throw;
+      note_bad(error, file);
+    }
+    return options.limit <= 0 || int64_t(file.rows.size()) < options.limit;
   });
-  if (rows.empty()) throw Error(path + ": the dataset is empty; expected at least one row");
-  return rows;
+  if (file.rows.empty()) no_rows(path, file);
+  return file;
+}
+
+std::vector<Row> read_rows(const std::string& path, const std::string& format, int64_t limit) {
+  return read_row_file(path, {.format = format, .limit = limit}).rows;
 }
 
 }  // namespace tptt

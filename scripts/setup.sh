@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Makes this checkout ready: Debian packages, LibTorch in .venv, the default model, the build.
+# Makes this checkout ready: Debian packages, LibTorch and Arrow in .venv, the default model, the build.
 # Idempotent, quick when nothing is to do.
 # usage: setup.sh [--no-apt]        LIBTORCH=/path takes another LibTorch (CUDA builds included)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 TORCH_VERSION=2.13.0
+PYARROW_VERSION=26.0.1
 PACKAGES=(g++ cmake ninja-build pkg-config ccache git python3 python3-venv unzip libsentencepiece-dev nlohmann-json3-dev
   libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev libpcre2-dev libutf8proc-dev)
 
@@ -52,6 +53,14 @@ install_libtorch() {
   fi
 }
 
+install_arrow() {  # its C++ libraries and headers, for Parquet files
+  [ -f ".venv/pyarrow-$PYARROW_VERSION" ] && return
+  say "installing Arrow $PYARROW_VERSION"
+  quiet .venv/bin/pip install "pyarrow==$PYARROW_VERSION"
+  ln -sfn "$(.venv/bin/python -c 'import importlib.util as u; print(u.find_spec("pyarrow").submodule_search_locations[0])')" .venv/pyarrow
+  touch ".venv/pyarrow-$PYARROW_VERSION"
+}
+
 fetch_model() {
   local dir="${TPTT_MODELS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tptt}" name=SmolLM2-135M-Instruct.Q4_1.gguf
   [ -f "$dir/$name" ] && return
@@ -67,6 +76,7 @@ fetch_model() {
 
 [ "${1:-}" = --no-apt ] || install_packages
 install_libtorch
+install_arrow
 fetch_model
 [ -f build/build.ninja ] || quiet cmake --preset release
 say "building"

@@ -19,18 +19,30 @@ struct ModelSection {
 
 struct DataFile {
   std::string path;
-  std::string format = "auto";  // auto, alpaca, messages, prompt-completion
+  std::string format = "auto";  // one of row_format_names()
+  double weight = 1;            // how often an epoch has each row, on average
   int64_t limit = 0;            // 0: all rows
+};
+
+/// The files' names for the fields of the row formats; empty: the same.
+struct DataColumns {
+  std::string messages, conversations, instruction, input, output, prompt, completion, text;
 };
 
 struct DataSection {
   std::vector<DataFile> train;
   std::vector<DataFile> eval;
+  double eval_split = 0;  // 0: none; below 1: a fraction of the training rows, else a count
+  DataColumns columns;
+  std::string prompt_template;  // of rows of no other format
+  bool skip_bad_rows = false;
   std::string chat_template = "auto";
   int64_t max_length = 384;
   std::string excess_length_strategy = "truncate";  // truncate, drop, raise
   bool packing = true;
-  bool completion_only_loss = true;
+  bool group_by_length = false;
+  bool completion_only_loss = true;  // of rows with prompt and completion
+  bool assistant_only_loss = true;   // of conversations
   bool shuffle = true;
 };
 

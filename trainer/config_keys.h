@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "data/dataset.h"
 #include "models/liza/operator_mode.h"
 #include "trainer/config.h"
 
@@ -138,17 +139,38 @@ void visit_keys(Is<LoraConfig> auto& lora, auto&& key) {
 
 void visit_keys(Is<DataFile> auto& file, auto&& key) {
   key("path", file.path, Rule{.required = true},
-      "JSONL or JSON file, relative to the working directory");
-  key("format", file.format,
-      Rule{.choices = {"auto", "alpaca", "messages", "prompt-completion"},
-           .not_yet = {"sharegpt", "text"}},
-      "Row format");
+      "JSONL, JSON, CSV, Parquet or text file, relative to the working directory");
+  key("format", file.format, Rule{.choices = row_format_names()}, "Row format");
+  key("weight", file.weight, Rule{.min = 0, .max = 100, .open_min = true},
+      "How often an epoch has each row: 2 is twice, 0.5 is half of the rows, the same every epoch");
   key("limit", file.limit, kCount, "Rows to read; 0: all");
+}
+
+void visit_keys(Is<DataColumns> auto& columns, auto&& key) {
+  key("messages", columns.messages, kAny, "The files' name for `messages`");
+  key("conversations", columns.conversations, kAny, "The same for `conversations`");
+  key("instruction", columns.instruction, kAny, "The same for `instruction`");
+  key("input", columns.input, kAny, "The same for `input`");
+  key("output", columns.output, kAny, "The same for `output`");
+  key("prompt", columns.prompt, kAny, "The same for `prompt`");
+  key("completion", columns.completion, kAny, "The same for `completion`");
+  key("text", columns.text, kAny, "The same for `text`");
 }
 
 void visit_keys(Is<DataSection> auto& data, auto&& key) {
   key("train", data.train, Rule{.required = true}, "Training files");
   key("eval", data.eval, kAny, "Held-out files, scored by loss");
+  key("eval_split", data.eval_split, Rule{.min = 0, .max = 1 << 30},
+      "Rows of the training files to hold out instead of eval files, drawn by the seed before "
+      "weights; below 1: a fraction of them; 0: none");
+  key("columns", data.columns, kAny, "The files' names for the fields that the formats know");
+  key("prompt_template", data.prompt_template, kAny,
+      "Text with `{field}` in it, `{{` and `}}` for braces: the prompt of rows that are of no "
+      "other "
+      "format and of files with format `template`; their completion is the field `completion` or "
+      "`output`");
+  key("skip_bad_rows", data.skip_bad_rows, kAny,
+      "Leave out rows that cannot be read, with a warning; else the first one is an error");
   key("chat_template", data.chat_template, Rule{.choices = chat_template_choices()},
       "How a conversation becomes text; `auto`: the model's own");
   key("max_length", data.max_length, Rule{.min = 2, .max = 1 << 20},
@@ -156,7 +178,12 @@ void visit_keys(Is<DataSection> auto& data, auto&& key) {
   key("excess_length_strategy", data.excess_length_strategy,
       Rule{.choices = {"truncate", "drop", "raise"}}, "What to do with longer examples");
   key("packing", data.packing, kAny, "Put several examples into each max_length tokens");
-  key("completion_only_loss", data.completion_only_loss, kAny, "Train on the answers only");
+  key("group_by_length", data.group_by_length, kAny,
+      "Without packing: batches of examples of like length");
+  key("completion_only_loss", data.completion_only_loss, kAny,
+      "Of rows with prompt and completion, train on the completion only");
+  key("assistant_only_loss", data.assistant_only_loss, kAny,
+      "Of conversations, train on the assistant's turns only (alpaca rows are conversations)");
   key("shuffle", data.shuffle, kAny, "New order of the rows each epoch");
 }
 
@@ -231,8 +258,8 @@ void visit_keys(Is<Config> auto& config, auto&& key) {
 }
 
 template <class T>
-concept Section =
-    Is<T, ModelSection> || Is<T, MagConfig> || Is<T, LizaConfig> || Is<T, LoraConfig> ||
-    Is<T, DataFile> || Is<T, DataSection> || Is<T, TrainingSection> || Is<T, Config>;
+concept Section = Is<T, ModelSection> || Is<T, MagConfig> || Is<T, LizaConfig> ||
+    Is<T, LoraConfig> || Is<T, DataFile> || Is<T, DataColumns> || Is<T, DataSection> ||
+    Is<T, TrainingSection> || Is<T, Config>;
 
 }  // namespace tptt

@@ -269,10 +269,12 @@ struct KeyReader {
 
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
                 std::vector<DataFile>& to, Reading& reading) {
-  if (node.kind != YamlNode::Kind::List) fail_type(node, key, "a list of {path, format, limit}");
+  if (node.kind != YamlNode::Kind::List)
+    fail_type(node, key, "a list of {path, format, weight, limit}");
   to.clear();
   for (const YamlNode& item : node.items) {
-    if (item.kind != YamlNode::Kind::Map) fail_type(item, key, "a list of {path, format, limit}");
+    if (item.kind != YamlNode::Kind::Map)
+      fail_type(item, key, "a list of {path, format, weight, limit}");
     KeyReader::read_section(item, key + ".", to.emplace_back(), reading);
   }
   if (rule.required && to.empty()) fail(node, key, "must not be an empty list");
@@ -334,7 +336,26 @@ void check_liza(const YamlNode& root, const std::string& prefix, const LizaConfi
            "does not go with mag.mode: learned, whose gates mix before the output projection");
 }
 
+void check_data(const YamlNode& root, const DataSection& data) {
+  const auto refuse = [&root](const std::string& key, const std::string& what) {
+    fail(nearest_node(root, key), key, what);
+  };
+  if (data.eval_split > 0 && !data.eval.empty())
+    refuse("data.eval_split", "does not go with data.eval, which holds rows out: name one of them");
+  if (data.eval_split >= 1 && std::floor(data.eval_split) != data.eval_split)
+    refuse("data.eval_split", "must be a whole number of rows or a fraction below 1, got " +
+                                  number_to_yaml(data.eval_split));
+  for (const DataFile& file : data.eval)
+    if (file.weight != 1) refuse("data.eval", "takes no weight: held-out rows are scored once");
+  if (data.group_by_length && data.packing)
+    refuse("data.group_by_length",
+           "has no effect with data.packing, whose packs are of like length");
+  if (data.group_by_length && !data.shuffle)
+    refuse("data.group_by_length", "orders the rows anew: it does not go with data.shuffle: false");
+}
+
 void check_across(const YamlNode& root, const Config& config) {
+  check_data(root, config.data);
   if (config.liza) check_liza(root, "liza.", *config.liza);
   if (config.liza && config.liza->implementation == "tptt" && config.data.packing) {
     fail(nearest_node(root, "liza.implementation"), "liza.implementation",
@@ -352,13 +373,14 @@ void check_across(const YamlNode& root, const Config& config) {
     refuse("training.warmup_steps", "must be a whole number of steps or a fraction below 1, got " +
                                         number_to_yaml(training.warmup_steps));
   }
-  const bool evaluates = !config.data.eval.empty() && training.eval_strategy != "no";
+  const bool has_eval = !config.data.eval.empty() || config.data.eval_split > 0;
+  const bool evaluates = has_eval && training.eval_strategy != "no";
   const auto needs_eval = [&](bool set, const char* key) {
     if (set && !evaluates)
       refuse(std::string("training.") + key,
-             training.eval_strategy == "no"
-                 ? "needs evaluations, and training.eval_strategy is no"
-                 : "needs data.eval: name the held-out files there, or leave it out");
+             training.eval_strategy == "no" ? "needs evaluations, and training.eval_strategy is no"
+                                            : "needs data.eval or data.eval_split: name the "
+                                              "held-out files there, or leave it out");
   };
   needs_eval(training.eval_steps > 0 && training.eval_strategy != "no", "eval_steps");
   needs_eval(training.early_stopping_patience > 0, "early_stopping_patience");

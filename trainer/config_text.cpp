@@ -43,7 +43,7 @@ std::string type_name(const Rule& rule) {
   if constexpr (std::is_same_v<Value, ModuleNames>) return "list of text, or text";
   if constexpr (std::is_same_v<Value, Patterns<int64_t>>) return "map of patterns to whole numbers";
   if constexpr (std::is_same_v<Value, Patterns<double>>) return "map of patterns to numbers";
-  return "list of {path, format, limit}";
+  return "list of {path, format, weight, limit}";
 }
 
 std::string limits(const Rule& rule, bool is_list) {

@@ -121,7 +121,7 @@ class Run {
     config_.model.device = device.str();
     config_.model.dtype = to_string(dtype);
     tokenizer_ = load_tokenizer(files_);
-    data_ = load_training_data(config_, *tokenizer_, read_model_config(files_));
+    data_ = load_training_data(config_, *tokenizer_, files_);
     total_ = total_steps(config_, data_);
     if (const auto warning = eos_warning(data_.train, read_model_config(files_).eos_token_id))
       log_warning(*warning);

@@ -2,31 +2,123 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
+#include "data/token_cache.h"
 #include "models/formats/error.h"
 #include "trainer/log.h"
+#include "trainer/row_files.h"
 
 namespace tptt {
 namespace {
 
-std::vector<Example> load_examples(const std::vector<DataFile>& files, Config& config,
-                                   const Tokenizer& tokenizer, int32_t eos, const char* what) {
-  std::vector<Row> rows;
-  for (const DataFile& file : files)
-    for (Row& row : read_rows(file.path, file.format, file.limit)) rows.push_back(std::move(row));
-  if (rows.empty()) return {};
-  if (std::any_of(rows.begin(), rows.end(), [](const Row& r) { return !r.messages.empty(); }))
-    config.data.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
-  TokenizeOptions options;
-  options.chat_template = config.data.chat_template;
-  options.max_length = config.data.max_length;
-  options.excess_length_strategy = config.data.excess_length_strategy;
-  options.completion_only_loss = config.data.completion_only_loss;
-  TokenizedRows tokenized = tokenize_rows(rows, tokenizer, eos, options);
-  log_info(std::string(what) + ": " + std::to_string(tokenized.examples.size()) + " examples, " +
-           std::to_string(tokenized.num_truncated) + " truncated, " +
-           std::to_string(tokenized.num_dropped) + " dropped");
-  return std::move(tokenized.examples);
+bool any_chat(const RowFiles& files) {
+  for (const auto* side : {&files.train, &files.eval})
+    for (const HashedRows& file : *side)
+      for (const Row& row : file.rows)
+        if (!row.messages.empty()) return true;
+  return false;
+}
+
+TokenizeOptions tokenize_options(const Config& config) {
+  return {.chat_template = config.data.chat_template,
+          .max_length = config.data.max_length,
+          .excess_length_strategy = config.data.excess_length_strategy,
+          .completion_only_loss = config.data.completion_only_loss,
+          .assistant_only_loss = config.data.assistant_only_loss,
+          .num_threads = config.training.num_threads};
+}
+
+/// Tokenises file after file.
+class Loader {
+ public:
+  Loader(const Config& config, const Tokenizer& tokenizer, const ModelFiles& files,
+         int32_t eos_token_id)
+      : config_(config),
+        tokenizer_(tokenizer),
+        tokenizer_hash_(tokenizer_hash(files)),
+        eos_token_id_(eos_token_id),
+        options_(tokenize_options(config)) {}
+
+  // Held-out rows go to `eval`, the others as often as the file's weight says to `train`.
+  void load_train(const HashedRows& file, size_t index, TrainingData& data) const {
+    const DataFile& source = config_.data.train[index];
+    TokenizedRows tokens = tokenize(file, source.path);
+    std::vector<std::vector<Example>> kept;
+    for (size_t i = 0, row = SIZE_MAX; i < tokens.examples.size(); ++i) {
+      const bool held_out = file.held_out[size_t(tokens.rows[i])];
+      if (!held_out && std::exchange(row, size_t(tokens.rows[i])) != row) kept.emplace_back();
+      (held_out ? data.eval : kept.back()).push_back(std::move(tokens.examples[i]));
+    }
+    const auto picked = weighted_rows(int64_t(kept.size()), source.weight,
+                                      uint64_t(config_.training.seed), int64_t(index));
+    if (picked.empty())
+      throw UsageError("data.train: " + source.path + " with weight " +
+                       std::to_string(source.weight) + " gives none of its " +
+                       std::to_string(kept.size()) + " rows to train on");
+    for (const int64_t row : picked)
+      data.train.insert(data.train.end(), kept[size_t(row)].begin(), kept[size_t(row)].end());
+  }
+
+  void load_eval(const HashedRows& file, const std::string& path, TrainingData& data) const {
+    TokenizedRows tokens = tokenize(file, path);
+    std::move(tokens.examples.begin(), tokens.examples.end(), std::back_inserter(data.eval));
+  }
+
+ private:
+  TokenizedRows tokenize(const HashedRows& file, const std::string& path) const {
+    CachedTokens cached = tokenize_cached(file.rows, file.hashes, tokenizer_, tokenizer_hash_,
+                                          eos_token_id_, options_, token_cache_dir());
+    if (!cached.problem.empty()) log_warning("token cache: " + cached.problem);
+    const TokenizedRows& tokens = cached.tokens;
+    log_info(path + ": " + std::to_string(tokens.examples.size()) + " examples" +
+             (cached.from_cache ? ", tokens from cache; " : "; ") +
+             std::to_string(tokens.num_truncated) + " rows truncated, " +
+             std::to_string(tokens.num_split) + " split, " + std::to_string(tokens.num_dropped) +
+             " dropped");
+    return std::move(cached.tokens);
+  }
+
+  const Config& config_;
+  const Tokenizer& tokenizer_;
+  Digest tokenizer_hash_;
+  int32_t eos_token_id_;
+  TokenizeOptions options_;
+};
+
+void load_examples(const RowFiles& rows, const Loader& loader, const Config& config,
+                   TrainingData& data) {
+  for (size_t i = 0; i < rows.train.size(); ++i) loader.load_train(rows.train[i], i, data);
+  for (size_t i = 0; i < rows.eval.size(); ++i)
+    loader.load_eval(rows.eval[i], config.data.eval[i].path, data);
+  if (config.data.eval_split > 0 && data.eval.empty())
+    throw UsageError(
+        "data.eval_split: none of the rows held out has an answer within "
+        "data.max_length; raise one of them");
+  log_info(std::to_string(data.train.size()) + " examples to train on, " +
+           std::to_string(data.eval.size()) + " held out");
+}
+
+void make_items(const Config& config, TrainingData& data) {
+  if (config.data.packing) {
+    data.items = pack_best_fit(data.train, config.data.max_length);
+    log_info("packed into " + std::to_string(data.items.size()) + " sequences of at most " +
+             std::to_string(config.data.max_length) + " tokens");
+  } else {
+    for (int64_t i = 0; i < int64_t(data.train.size()); ++i) data.items.push_back({i});
+  }
+}
+
+std::vector<int64_t> order_of(const Config& config, const TrainingData& data, int64_t batch_size,
+                              int64_t epoch) {
+  const auto seed = uint64_t(config.training.seed);
+  if (!config.data.group_by_length)
+    return epoch_order(int64_t(data.items.size()), seed, epoch, config.data.shuffle);
+  std::vector<int64_t> lengths;
+  for (const std::vector<int64_t>& item : data.items)
+    lengths.push_back(int64_t(data.train[size_t(item[0])].ids.size()));
+  return length_grouped_order(lengths, batch_size, seed, epoch);
 }
 
 int64_t items_per_step(const Config& config) {
@@ -36,22 +128,18 @@ int64_t items_per_step(const Config& config) {
 }  // namespace
 
 TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
-                                const ModelConfig& model) {
+                                const ModelFiles& files) {
+  const ModelConfig model = read_model_config(files);
   if (!model.embed_positions.empty() && config.data.max_length > model.max_position_embeddings)
     throw UsageError("data.max_length: " + std::to_string(config.data.max_length) +
                      " is more than the " + std::to_string(model.max_position_embeddings) +
                      " positions this " + model.model_type + " model has learned; lower it");
-  const int32_t eos = model.first_eos();
+  const RowFiles rows = read_row_files(config);
+  if (any_chat(rows))
+    config.data.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
   TrainingData data;
-  data.train = load_examples(config.data.train, config, tokenizer, eos, "train");
-  data.eval = load_examples(config.data.eval, config, tokenizer, eos, "eval");
-  if (config.data.packing) {
-    data.items = pack_best_fit(data.train, config.data.max_length);
-    log_info("packed into " + std::to_string(data.items.size()) + " sequences of at most " +
-             std::to_string(config.data.max_length) + " tokens");
-  } else {
-    for (int64_t i = 0; i < int64_t(data.train.size()); ++i) data.items.push_back({i});
-  }
+  load_examples(rows, Loader(config, tokenizer, files, model.first_eos()), config, data);
+  make_items(config, data);
   return data;
 }
 
@@ -69,7 +157,7 @@ std::vector<Batch> step_batches(const Config& config, const TrainingData& data, 
                                 at::Device device, int64_t step) {
   const TrainingSection& t = config.training;
   const int64_t per_epoch = steps_per_epoch(config, data), count = int64_t(data.items.size());
-  const auto order = epoch_order(count, uint64_t(t.seed), step / per_epoch, config.data.shuffle);
+  const auto order = order_of(config, data, items_per_step(config), step / per_epoch);
   const int64_t size = t.per_device_train_batch_size;
   const int64_t begin = step % per_epoch * items_per_step(config);
   const int64_t end = std::min(count, begin + items_per_step(config));

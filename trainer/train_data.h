@@ -4,7 +4,7 @@
 
 #include "data/collate.h"
 #include "data/dataset.h"
-#include "models/model_config.h"
+#include "models/formats/model_files.h"
 #include "trainer/config.h"
 
 namespace tptt {
@@ -18,7 +18,7 @@ struct TrainingData {
 /// Reads, tokenises and packs the files of config.data; `chat_template: auto` becomes the name it
 /// stands for. Throws Error / UsageError.
 TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
-                                const ModelConfig& model);
+                                const ModelFiles& files);
 
 int64_t steps_per_epoch(const Config& config, const TrainingData& data);
 

@@ -21,11 +21,6 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-fs::path cache_home() {
-  const std::string xdg = environment("XDG_CACHE_HOME");
-  return xdg.empty() ? fs::path(environment("HOME")) / ".cache" : fs::path(xdg);
-}
-
 fs::path models_dir() {
   const std::string own = environment("TPTT_MODELS_DIR");
   return own.empty() ? cache_home() / "tptt" : fs::path(own);
@@ -73,6 +68,11 @@ ModelFiles find_in_hub_cache(const std::string& name) {
 }
 
 }  // namespace
+
+fs::path cache_home() {
+  const std::string xdg = environment("XDG_CACHE_HOME");
+  return xdg.empty() ? fs::path(environment("HOME")) / ".cache" : fs::path(xdg);
+}
 
 ModelFiles find_model(const std::string& name) {
   if (name.empty())

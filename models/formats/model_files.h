@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -17,13 +18,16 @@ struct ModelFiles {
   std::string repository;  // org/name on the Hugging Face Hub where that is known, else empty
 };
 
+/// The user's cache: XDG_CACHE_HOME or ~/.cache.
+std::filesystem::path cache_home();
+
 /// Finds MODEL: a directory with config.json, a .gguf file, the name `smollm2-135m-instruct`
 /// (GGUF that scripts/setup.sh fetched), or `org/name` in the local Hugging Face cache
 /// (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub). Throws UsageError that says what to do.
 ModelFiles find_model(const std::string& name);
 
-/// The repository on the Hub that the model is from: `files.repository`, or what a GGUF file says of
-/// its source; empty when nothing tells.
+/// The repository on the Hub that the model is from: `files.repository`, or what a GGUF file says
+/// of its source; empty when nothing tells.
 std::string source_repository(const ModelFiles& files);
 
 /// config.json, or what the metadata of a GGUF file say in its words.

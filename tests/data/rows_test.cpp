@@ -64,6 +64,40 @@ TEST_CASE("messages come before a prompt in the same row") {
   CHECK(rows[0].prompt.empty());
 }
 
+TEST_CASE("sharegpt names its parts otherwise") {
+  for (const std::vector<std::string>& names :
+       {std::vector<std::string>{"human", "gpt"}, {"user", "assistant"}}) {
+    const Row row =
+        read(R"({"conversations": [{"from": "system", "value": "s"}, {"from": ")" + names[0] +
+             R"(", "value": "u"}, {"from": ")" + names[1] + R"(", "value": "a"}]})")[0];
+    REQUIRE(row.messages.size() == 3);
+    for (size_t i = 0; i < 3; ++i) {
+      CHECK(row.messages[i].role == std::vector<std::string>{"system", "user", "assistant"}[i]);
+      CHECK(row.messages[i].content == std::vector<std::string>{"s", "u", "a"}[i]);
+      CHECK_FALSE(row.messages[i].train);
+    }
+  }
+}
+
+TEST_CASE("a message says whether it trains as in Axolotl or OpenAI's files") {
+  const Row row = read(R"({"messages": [{"role": "user", "content": "u", "train": true}, )"
+                       R"({"role": "assistant", "content": "a", "weight": 0}, )"
+                       R"({"role": "user", "content": "u", "train": null}, )"
+                       R"({"role": "assistant", "content": "a", "weight": 1.0}]})")[0];
+  CHECK(row.messages[0].train == std::optional<bool>(true));
+  CHECK(row.messages[1].train == std::optional<bool>(false));
+  CHECK_FALSE(row.messages[2].train);
+  CHECK(row.messages[3].train == std::optional<bool>(true));
+}
+
+TEST_CASE("a text row is a document; beside an instruction it is not read") {
+  const Row row = read(R"({"text": "all of it", "source": 1})")[0];
+  CHECK(row.is_document);
+  CHECK(row.prompt.empty());
+  CHECK(row.completion == "all of it");
+  CHECK(read(R"({"text": "x", "instruction": "i", "output": "o"})")[0].messages.size() == 2);
+}
+
 TEST_CASE("a prompt-completion row stays plain text") {
   const Row row = read(kGood)[0];
   CHECK(row.messages.empty());
@@ -152,7 +186,28 @@ TEST_CASE("a row of a broken file is named by file, line, field and expectation"
       {"auto",
        user + R"(, {"role": "system", "content": "s"}]})",
        {":1", "messages[1]", "first message"}},
-      {"auto", user + "]}", {":1", "last of 'messages'", "'assistant'", "'user'"}},
+      {"auto", user + "]}", {":1", "last of 'messages'", "the assistant's", "'user'"}},
+      {"auto",
+       user + R"(, {"role": "assistant", "content": "a", "train": 1}]})",
+       {":1", "messages[1]", "'train'", "true or false"}},
+      {"auto",
+       user + R"(, {"role": "assistant", "content": "a", "weight": 0.5}]})",
+       {":1", "messages[1]", "'weight'", "0 or 1", "0.5"}},
+      {"auto",
+       user + R"(, {"role": "assistant", "content": "a", "weight": 1, "train": false}]})",
+       {":1", "messages[1]", "'train' and 'weight'"}},
+      {"auto",
+       R"({"messages": [{"role": "system", "content": "s", "train": true}]})",
+       {":1", "messages[0]", "a system message does not train"}},
+      {"auto",
+       R"({"conversations": [{"from": "tool", "value": "x"}]})",
+       {":1", "conversations[0]", "'from'", "\"tool\"", "human, gpt, system"}},
+      {"auto",
+       R"({"conversations": [{"from": "human"}]})",
+       {":1", "conversations[0]", "'value'", "missing"}},
+      {"sharegpt", kGood, {":1", "'conversations' is missing"}},
+      {"auto", R"({"text": ""})", {":1", "'text' is empty"}},
+      {"text", kGood, {":1", "'text'", "missing"}},
       {"auto", "[" + kGood + ",\n{\"prompt\": 1, \"completion\": \"c\"}]", {":3", "'prompt'"}},
       {"auto", "[" + kGood + ", ]", {":2", "expected a JSON object"}},
       {"auto", "[" + kGood + "\n", {":2", "not closed"}},
@@ -170,6 +225,83 @@ TEST_CASE("a row of a broken file is named by file, line, field and expectation"
     CHECK(what.find('\n') == std::string::npos);
     for (const std::string& part : broken.says) CHECK_THAT(what, Contains(part));
   }
+}
+
+TEST_CASE("columns give the files' names for known fields") {
+  const std::string path = write_file(R"({"question": "q", "answer": "a", "prompt": "not this"})"
+                                      "\n" +
+                                      kGood);
+  const RowFile file = read_row_file(
+      path, {.columns = {{"prompt", "question"}, {"completion", "answer"}, {"text", "none"}}});
+  CHECK(file.rows[0].prompt == "q");
+  CHECK(file.rows[0].completion == "a");
+  CHECK(file.rows[1].prompt == "p");
+  CHECK(file.columns_found == std::set<std::string>{"question", "answer"});
+  const RowFile swapped = read_row_file(
+      write_file(kGood), {.columns = {{"prompt", "completion"}, {"completion", "prompt"}}});
+  CHECK(swapped.rows[0].prompt == "c");
+  CHECK(swapped.rows[0].completion == "p");
+}
+
+TEST_CASE("a prompt template renders rows of no other format") {
+  const std::string rows = R"({"q": "why?", "n": 3, "ok": true, "output": "so"})"
+                           "\n";
+  const ReadOptions options = {.prompt_template = "{{{q}}} {n} {ok}\n-> "};
+  const RowFile file = read_row_file(write_file(rows), options);
+  CHECK(file.format == "template");
+  CHECK(file.rows[0].prompt == "{why?} 3 true\n-> ");
+  CHECK(file.rows[0].completion == "so");
+  CHECK(file.rows[0].messages.empty());
+  CHECK(read_row_file(write_file(kGood), options).format == "prompt-completion");
+  const RowFile forced = read_row_file(
+      write_file(kGood), {.format = "template", .prompt_template = "Q: {prompt}\nA:"});
+  CHECK(forced.rows[0].prompt == "Q: p\nA:");
+}
+
+TEST_CASE("what a prompt template cannot be or render is an error") {
+  const auto refusal = [](const std::string& row, const std::string& text) {
+    try {
+      read_row_file(write_file(row), {.format = "template", .prompt_template = text});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  for (const auto& [text, says] :
+       {std::pair("{a", "character 1"), std::pair("b}", "character 2"),
+        std::pair("x {}", "an empty field name"),
+        std::pair("no field", "no field of the row is in it"), std::pair("{{a}}", "no field"),
+        std::pair("{a{b}}", "'{'"), std::pair("", "format template needs data.prompt_template")})
+    CHECK_THAT(refusal(kGood, text), Contains("data.prompt_template") && Contains(says));
+  const std::string row = R"({"a": "x", "list": [1], "output": "y"})";
+  CHECK_THAT(refusal(row, "{b}"), Contains(":1") && Contains("\"b\"") &&
+                                      Contains("the row has \"a\", \"list\", \"output\""));
+  CHECK_THAT(refusal(row, "{list}"), Contains(":1") && Contains("a text or a number, got array"));
+  CHECK_THAT(refusal(R"({"a": "x", "answer": "y"})", "{a}"),
+             Contains("data.columns.completion") && Contains("the row has \"a\", \"answer\""));
+}
+
+TEST_CASE("bad rows are skipped, counted and listed where that is asked for") {
+  std::string text = "{broken\n" + kGood + "[1]\n\n" + kGood + "{\"prompt\": \"\xFF\"}\n";
+  for (int i = 0; i < 20; ++i)
+    text += R"({"prompt": "p"})"
+            "\n";
+  const RowFile file = read_row_file(write_file(text), {.skip_bad_rows = true});
+  CHECK(file.rows.size() == 2);
+  CHECK(file.num_bad == 23);
+  REQUIRE(file.bad.size() == 10);
+  CHECK_THAT(file.bad[0], Contains(":1: no valid JSON"));
+  CHECK_THAT(file.bad[1], Contains(":3: expected a JSON object"));
+  CHECK_THAT(file.bad[2], Contains(":6") && Contains("UTF-8"));
+  CHECK_THAT(file.bad[3], Contains(":7") && Contains("'completion' is missing"));
+  const RowFile array = read_row_file(write_file("[" + kGood + ",{\"prompt\": 1},\n" + kGood + "]"),
+                                      {.skip_bad_rows = true});
+  CHECK(array.rows.size() == 2);
+  CHECK(array.num_bad == 1);
+  CHECK_THROWS_WITH(read_row_file(write_file("{}\n{}\n"), {.skip_bad_rows = true}),
+                    Contains("none of its 2 rows can be read") && Contains(":1: no known dataset"));
+  CHECK_THROWS_WITH(read_row_file(write_file("[" + kGood), {.skip_bad_rows = true}),
+                    Contains("not closed"));
 }
 
 TEST_CASE("an unknown format is a usage error that lists the known ones") {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "data/dataset.h"
@@ -44,13 +45,16 @@ class ByteTokenizer : public Tokenizer {
 };
 
 Row plain(const std::string& prompt, const std::string& completion) {
-  return {{}, prompt, completion, "file.jsonl:7"};
+  return {.prompt = prompt, .completion = completion, .where = "file.jsonl:7"};
 }
 
-const Row kChat = {{{"user", "hi"}, {"assistant", "yes"}, {"user", "so"}, {"assistant", "no"}},
-                   "",
-                   "",
-                   "chat.jsonl:1"};
+const Row kChat = {
+    .messages = {{"user", "hi"}, {"assistant", "yes"}, {"user", "so"}, {"assistant", "no"}},
+    .where = "chat.jsonl:1"};
+
+Row document(const std::string& text) {
+  return {.completion = text, .where = "file.txt", .is_document = true};
+}
 
 TokenizeOptions options(int64_t max_length = 384, const std::string& strategy = "truncate",
                         const std::string& chat_template = "chatml") {
@@ -133,7 +137,8 @@ TEST_CASE("an EOS that the tokenizer does not have is refused") {
 }
 
 TEST_CASE("a conversation its template cannot hold is refused by file and line") {
-  const Row row = {{{"system", "be"}, {"user", "a"}, {"assistant", "b"}}, "", "", "chat.jsonl:3"};
+  const Row row = {.messages = {{"system", "be"}, {"user", "a"}, {"assistant", "b"}},
+                   .where = "chat.jsonl:3"};
   const auto rows = [&](const char* name, int32_t eos) {
     return tokenize_rows({row}, ByteTokenizer(), eos, options(384, "truncate", name));
   };
@@ -153,6 +158,90 @@ TEST_CASE("without completion-only loss all but the first token trains") {
   const auto out = tokenize_rows({plain("ab", "cd")}, ByteTokenizer(true), kEos, all);
   CHECK(out.examples[0].train == std::vector<bool>{false, true, true, true, true, true});
   CHECK(out.examples[0].num_target_tokens() == 5);
+  CHECK(trained_text(tokenize_rows({kChat}, ByteTokenizer(), kEos, all).examples[0]) ==
+        "yes<|im_end|>no<|im_end|>");
+}
+
+TEST_CASE("without assistant-only loss a whole conversation trains") {
+  TokenizeOptions all = options();
+  all.assistant_only_loss = false;
+  const auto out = tokenize_rows({kChat, plain("ab", "cd")}, ByteTokenizer(), kEos, all);
+  CHECK(out.examples[0].num_target_tokens() == int64_t(out.examples[0].ids.size()) - 1);
+  CHECK(trained_text(out.examples[1]) == "cd$");
+  Row marked = kChat;
+  marked.messages[1].train = false;
+  CHECK_THROWS_WITH(tokenize_rows({marked}, ByteTokenizer(), kEos, all),
+                    Contains("chat.jsonl:1: message 1") && Contains("data.assistant_only_loss"));
+}
+
+TEST_CASE("messages train as the data say") {
+  Row row = kChat;
+  row.messages[1].train = false;
+  row.messages[2].train = true;
+  for (const auto& [name, trained] :
+       {std::pair("chatml", "sono<|im_end|>"), std::pair("zephyr", "sono$"),
+        std::pair("llama2", "sono$"), std::pair("alpaca", "sono$")}) {
+    INFO(name);
+    const auto out = tokenize_rows({row}, ByteTokenizer(), kEos, options(999, "truncate", name));
+    std::string text = trained_text(out.examples[0]);
+    std::erase(text, ' ');
+    CHECK(text == trained);
+  }
+}
+
+TEST_CASE("a document longer than max_length becomes several examples") {
+  const auto out =
+      tokenize_rows({document("abcdefg"), document("hi")}, ByteTokenizer(true), kEos, options(4));
+  REQUIRE(out.examples.size() == 3);
+  CHECK(out.examples[0].ids == TokenIds{kBos, 'a', 'b', 'c'});
+  CHECK(out.examples[1].ids == TokenIds{'d', 'e', 'f', 'g'});
+  CHECK(out.examples[1].train == std::vector<bool>{false, true, true, true});
+  CHECK(out.examples[2].ids == TokenIds{kBos, 'h', 'i', kEos});  // EOS alone has no target
+  CHECK(out.rows == std::vector<int64_t>{0, 0, 1});
+  CHECK(out.num_split == 1);
+  CHECK(out.num_truncated == 0);
+  CHECK(tokenize_rows({document("abcdefg"), document("hi")}, ByteTokenizer(), kEos,
+                      options(4, "drop"))
+            .examples.size() == 1);
+  CHECK_THROWS_WITH(
+      tokenize_rows({document("abcdefg")}, ByteTokenizer(), kEos, options(4, "raise")),
+      Contains("file.txt: row has 8 tokens"));
+}
+
+TEST_CASE("rows keep their order and bytes on any number of threads") {
+  std::vector<Row> rows;
+  for (int i = 0; i < 1000; ++i)
+    rows.push_back(i % 7 == 0 ? document(std::string(size_t(i % 90 + 1), 'd'))
+                              : plain("prompt " + std::to_string(i), std::string(i % 50 + 1, 'c')));
+  TokenizeOptions one = options(32);
+  one.num_threads = 1;
+  const auto alone = tokenize_rows(rows, ByteTokenizer(), kEos, one);
+  for (const int64_t threads : {0, 2, 3, 16}) {
+    TokenizeOptions many = options(32);
+    many.num_threads = threads;
+    const auto out = tokenize_rows(rows, ByteTokenizer(), kEos, many);
+    REQUIRE(out.examples.size() == alone.examples.size());
+    for (size_t i = 0; i < out.examples.size(); ++i) {
+      CHECK(out.examples[i].ids == alone.examples[i].ids);
+      CHECK(out.examples[i].train == alone.examples[i].train);
+    }
+    CHECK(out.rows == alone.rows);
+    CHECK(out.num_truncated == alone.num_truncated);
+  }
+}
+
+TEST_CASE("of several broken rows the first is named whatever the threads") {
+  std::vector<Row> rows(1000, plain("a", "b"));
+  for (size_t i = 130; i < rows.size(); i += 30) {
+    rows[i] = plain("abcdefgh", "c");
+    rows[i].where = "file.jsonl:" + std::to_string(i);
+  }
+  for (int run = 0; run < 50; ++run) {
+    TokenizeOptions many = options(6, "raise");
+    many.num_threads = 4;
+    CHECK_THROWS_WITH(tokenize_rows(rows, ByteTokenizer(), kEos, many),
+                      Contains("file.jsonl:130:"));
+  }
 }
 
 TEST_CASE("an empty prompt leaves the first token without a target") {

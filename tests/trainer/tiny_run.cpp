@@ -31,6 +31,13 @@ struct Weights {
   }
 };
 
+/// Tests and the binaries they run leave the user's cache alone.
+struct OwnCache {
+  TempDir dir;
+  OwnCache() { ::setenv("XDG_CACHE_HOME", dir.path.c_str(), 1); }
+};
+const OwnCache own_cache;
+
 }  // namespace
 
 Outcome run_tptt(const std::string& arguments) {

@@ -91,6 +91,24 @@ TEST_CASE("a dry run checks, forecasts and leaves nothing") {
   CHECK_FALSE(fs::exists(dir.path / "run"));
 }
 
+// LibTorch and Arrow in one process.
+TEST_CASE("a Parquet file trains as the same rows in JSONL do") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train =
+      "train " + write_tiny_config(dir.path) + " data.eval=[] data.chat_template=chatml ";
+  const std::string rows = TPTT_SOURCE_DIR "/tests/golden/parquet/rows";
+  for (const std::string name : {"jsonl", "parquet"}) {
+    const Outcome outcome = run_tptt(train + "\"data.train=[{path: " + rows + "." + name + "}]\"" +
+                                     output(dir.path / name));
+    INFO(outcome.text);
+    REQUIRE(outcome.code == 0);
+    const bool cached = outcome.text.find("tokens from cache") != std::string::npos;
+    CHECK(cached == (name == "parquet"));
+  }
+  CHECK(adapter_of(dir.path / "parquet") == adapter_of(dir.path / "jsonl"));
+}
+
 TEST_CASE("the loss is the mean over all targets of the accumulated batch") {
   const TempDir dir;
   write_tiny_model(dir.path);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <iostream>
 
+#include "data/line_reader.h"
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 #include "models/liza/inject.h"

@@ -13,9 +13,6 @@ struct TextWindows {
   int64_t num_bytes = 0;         // of the text
 };
 
-/// A whole text file of at most 1 GiB. Throws Error when it is no UTF-8.
-std::string read_utf8(const std::string& path);
-
 /// Reads and tokenises a UTF-8 text file. Throws Error when it is no UTF-8 or too short to score.
 TextWindows read_text_windows(const std::string& path, const Tokenizer& tokenizer, int64_t length);
 

@@ -241,6 +241,16 @@ TEST_CASE("settings are checked against each other") {
   CHECK_THAT(refusal(kMinimal + "liza: {mag: {mag_weight: 0}}"), Contains("with mode learned"));
   CHECK_THAT(refusal(kMinimal, {"training.warmup_steps=1.5"}), Contains("whole number of steps"));
   CHECK_THAT(refusal(kMinimal, {"training.eval_steps=5"}), Contains("needs data.eval"));
+  CHECK(load(kMinimal, {"training.eval_steps=5", "data.eval_split=0.1"}).data.eval_split == 0.1);
+  CHECK_THAT(refusal(kMinimal, {"data.eval_split=0.1", "data.eval=[{path: b}]"}),
+             Contains("'data.eval_split' does not go with data.eval"));
+  CHECK_THAT(refusal(kMinimal, {"data.eval_split=2.5"}), Contains("whole number of rows"));
+  CHECK_THAT(refusal(kMinimal, {"data.eval=[{path: b, weight: 2}]"}), Contains("takes no weight"));
+  CHECK_THAT(refusal(kMinimal, {"data.train=[{path: b, weight: 0}]"}), Contains("above 0"));
+  CHECK_THAT(refusal(kMinimal, {"data.group_by_length=true"}),
+             Contains("'data.group_by_length' has no effect with data.packing"));
+  CHECK_THAT(refusal(kMinimalUnpacked, {"data.group_by_length=true", "data.shuffle=false"}),
+             Contains("'data.group_by_length'") && Contains("data.shuffle"));
   CHECK_THAT(refusal(kMinimal, {"model.device=cuda:x"}), Contains("auto, cpu, cuda, cuda:N"));
   CHECK(load(kMinimal, {"model.device=cuda:1"}).model.device == "cuda:1");
 }
@@ -265,8 +275,10 @@ TEST_CASE("to_yaml reads back to the same configuration") {
   Config config = load(kMinimal + "liza: {operator_mode: gated_delta_rule}");
   config.model.name_or_path = "weird \"name\" \\ : # {x}\n\x01 \xc3\xa9";
   config.model.adapter_name_or_path = "010";
-  config.data.train.push_back({"- yes", "alpaca", 7});
-  config.data.eval.push_back({"no", "auto", 0});
+  config.data.train.push_back({.path = "- yes", .format = "alpaca", .weight = 0.3, .limit = 7});
+  config.data.eval.push_back({.path = "no"});
+  config.data.columns.prompt = "a question";
+  config.data.prompt_template = "{a}\n{{}}: \"";
   config.training.learning_rate = 0.1 + 0.2;
   config.training.adam_epsilon = 1e-300;
   config.training.output_dir = "-x";
@@ -277,6 +289,8 @@ TEST_CASE("to_yaml reads back to the same configuration") {
   CHECK(again.model.name_or_path == config.model.name_or_path);
   CHECK(again.training.learning_rate == config.training.learning_rate);
   CHECK(again.data.train.at(1).path == "- yes");
+  CHECK(again.data.train.at(1).weight == 0.3);
+  CHECK(again.data.columns.prompt == "a question");
   config.liza.reset();
   CHECK_FALSE(load(to_yaml(config)).liza);
 }

@@ -20,7 +20,7 @@ namespace {
 Config config_in(const fs::path& dir) {
   Config config;
   config.model.name_or_path = "m";
-  config.data.train = {{"a.jsonl", "auto", 0}};
+  config.data.train = {{.path = "a.jsonl"}};
   config.training.output_dir = dir.string();
   return config;
 }
