@@ -3,6 +3,7 @@
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 
+#include <cmath>
 #include <functional>
 
 #include "data/file_kinds.h"
@@ -90,6 +91,11 @@ auto element(const arrow::Array& array, int64_t at) {
   return static_cast<const Array&>(array).Value(at);
 }
 
+// NaN is how pandas leaves out a number.
+Json finite(double number) {
+  return std::isfinite(number) ? Json(number) : Json(nullptr);
+}
+
 Json number_of(const arrow::Array& array, int64_t at) {
   switch (array.type_id()) {
     case arrow::Type::INT8:
@@ -109,9 +115,9 @@ Json number_of(const arrow::Array& array, int64_t at) {
     case arrow::Type::UINT64:
       return element<arrow::UInt64Array>(array, at);
     case arrow::Type::FLOAT:
-      return element<arrow::FloatArray>(array, at);
+      return finite(element<arrow::FloatArray>(array, at));
     case arrow::Type::DOUBLE:
-      return element<arrow::DoubleArray>(array, at);
+      return finite(element<arrow::DoubleArray>(array, at));
     default:
       return nullptr;  // half floats, which no writer of data sets uses
   }

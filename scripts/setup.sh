@@ -56,7 +56,7 @@ install_libtorch() {
 install_arrow() {  # its C++ libraries and headers, for Parquet files
   [ -f ".venv/pyarrow-$PYARROW_VERSION" ] && return
   say "installing Arrow $PYARROW_VERSION"
-  quiet .venv/bin/pip install "pyarrow==$PYARROW_VERSION"
+  .venv/bin/pip install -q "pyarrow==$PYARROW_VERSION" >&2 || { say "no Arrow: this build will refuse Parquet files"; return; }
   ln -sfn "$(.venv/bin/python -c 'import importlib.util as u; print(u.find_spec("pyarrow").submodule_search_locations[0])')" .venv/pyarrow
   touch ".venv/pyarrow-$PYARROW_VERSION"
 }

@@ -27,6 +27,7 @@ if [ "${1:-}" = --parity ]; then
   [ -f .cache/smollm2/config.json ] || .venv-peers/bin/python tests/e2e/make_smollm2_dir.py .cache/smollm2
   check tests/e2e/remake_golden.py build .cache/smollm2
   check tests/e2e/parity_logits.py build/tptt .cache/smollm2
+  check tests/e2e/parity_masks.py build/tptt .cache/smollm2
   check tests/e2e/parity_peft.py build/tptt .cache/smollm2
   check tests/e2e/parity_lora.py build/tptt .cache/smollm2
   check tests/e2e/parity_families.py build/tptt

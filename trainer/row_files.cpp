@@ -43,16 +43,18 @@ std::vector<RowFile> read_files(const std::vector<DataFile>& files, const DataSe
 }
 
 // A setting that nothing in the data answers to is a mistake.
-void check_effect(const std::vector<RowFile>& files, const DataSection& data) {
+void check_effect(const std::vector<RowFile>& train, const std::vector<RowFile>& eval,
+                  const DataSection& data) {
   bool chats = false, completions = false, templates = false;
   std::set<std::string> found;
-  for (const RowFile& file : files) {
-    const Row& first = file.rows.front();
-    chats |= !first.messages.empty();
-    completions |= first.messages.empty() && !first.is_document;
-    templates |= file.format == "template";
-    found.insert(file.columns_found.begin(), file.columns_found.end());
-  }
+  for (const auto* files : {&train, &eval})
+    for (const RowFile& file : *files) {
+      const Row& first = file.rows.front();
+      chats |= !first.messages.empty();
+      completions |= first.messages.empty() && !first.is_document;
+      templates |= file.format == "template";
+      found.insert(file.columns_found.begin(), file.columns_found.end());
+    }
   for (const auto& [known, theirs] : read_options({}, data).columns)
     if (found.count(theirs) == 0)
       throw UsageError("data.columns." + known + ": no row has a field '" + theirs + "'");
@@ -132,10 +134,11 @@ void warn_of_repeats(const RowFiles& files) {
 RowFiles read_row_files(const Config& config) {
   const DataSection& data = config.data;
   std::vector<RowFile> train = read_files(data.train, data, "train");
-  check_effect(train, data);
+  std::vector<RowFile> eval = read_files(data.eval, data, "eval");
+  check_effect(train, eval, data);
   RowFiles files;
   files.train = hashed(std::move(train), config.training.num_threads);
-  files.eval = hashed(read_files(data.eval, data, "eval"), config.training.num_threads);
+  files.eval = hashed(std::move(eval), config.training.num_threads);
   if (data.eval_split > 0) hold_out(files.train, data.eval_split, uint64_t(config.training.seed));
   warn_of_repeats(files);
   return files;

@@ -110,3 +110,25 @@ TEST_CASE("a quote that is never closed is refused before the file is held whole
   CHECK_THAT(message_of<Error>([&] { read_row_file(path.string(), {}); }),
              Contains("a.csv:2") && Contains("is not closed"));
 }
+
+TEST_CASE("a file with any byte changed is read or refused in one line") {
+  const TempDir dir;
+  for (const char* name : {"rows.jsonl", "rows.csv", "array.json"}) {
+    const bool is_array = std::string(name) == "array.json";
+    const std::string source = TPTT_SOURCE_DIR "/tests/golden/parquet/";
+    const std::string good = is_array ? R"([{"prompt": "a [\"", "completion": "}"},
+ {"conversations": [{"from": "gpt", "value": "\u00e9"}]}, 3])"
+                                      : read_text(source + name);
+    for (size_t at = 0; at < good.size(); ++at)
+      for (const char other : {'"', ',', '\n', '\\', ']', '{', '\0', '\xFF'}) {
+        std::string bad = good;
+        bad[at] = other;
+        write_text(dir.path / name, bad);
+        for (const bool skip : {false, true}) {
+          const std::string what = message_of<Error>(
+              [&] { read_row_file((dir.path / name).string(), {.skip_bad_rows = skip}); });
+          CHECK(what.find('\n') == std::string::npos);
+        }
+      }
+  }
+}

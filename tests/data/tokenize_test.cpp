@@ -85,6 +85,19 @@ TEST_CASE("a prompt-completion row ends with one EOS and trains on its completio
   CHECK(ended.examples[0].ids == TokenIds{'a', 'b', 'c', '!'});
 }
 
+// mlabonne/llm-course #33, unsloth #416: with pad = eos, a mask by id stops a model from ending.
+TEST_CASE("EOS trains by its place in the answer, not by its id") {
+  const auto out =
+      tokenize_rows({plain("a</s>b", "c</s>d")}, ByteTokenizer(false, true), kEos, options());
+  CHECK(out.examples[0].ids == TokenIds{'a', kEos, 'b', 'c', kEos, 'd', kEos});
+  CHECK(trained_text(out.examples[0]) == "c$d$");
+  const auto chat =
+      tokenize_rows({kChat}, ByteTokenizer(), kEos, options(384, "truncate", "zephyr"));
+  CHECK(trained_text(chat.examples[0]) == "yes$no$");  // a user's turn ends with it too
+  CHECK(std::count(chat.examples[0].ids.begin(), chat.examples[0].ids.end(), kEos) == 4);
+}
+
+// huggingface/open-r1 #462, OpenRLHF #393.
 TEST_CASE("BOS is added once, EOS of the post-processor never") {
   const auto out = tokenize_rows({plain("a", "b")}, ByteTokenizer(true, true), kEos, options());
   CHECK(out.examples[0].ids == TokenIds{kBos, 'a', 'b', kEos});
@@ -94,6 +107,7 @@ TEST_CASE("BOS is added once, EOS of the post-processor never") {
   CHECK(trained_text(chat.examples[0]) == "yes<|im_end|>no<|im_end|>");
 }
 
+// The same threads: the template writes BOS and the tokenizer would add another.
 TEST_CASE("BOS that a chat template writes is not doubled") {
   for (const bool adds_bos : {false, true}) {
     const auto out = tokenize_rows({kChat}, ByteTokenizer(adds_bos), kEos,
@@ -208,6 +222,7 @@ TEST_CASE("a document longer than max_length becomes several examples") {
       Contains("file.txt: row has 8 tokens"));
 }
 
+// datasets #1830, #2294: preparing data takes longer than it should; here on all cores.
 TEST_CASE("rows keep their order and bytes on any number of threads") {
   std::vector<Row> rows;
   for (int i = 0; i < 1000; ++i)

@@ -174,3 +174,30 @@ TEST_CASE("the log tells formats, bad rows, repeats and what is trained on and s
   CHECK(strict.code == 1);
   CHECK_THAT(strict.text, Contains(path + ":13: no valid JSON"));
 }
+
+// trl #805, #1230, LLaMA-Factory #2289: in a pack the end of one row predicted the start of the
+// next.
+TEST_CASE("no target of a packed row depends on the row before it") {
+  TinyData data(plain_rows(20));
+  for (const bool whole : {false, true}) {
+    data.config.data.packing = true;
+    data.config.data.completion_only_loss = !whole;
+    const TrainingData packed = data.load();
+    REQUIRE(packed.items.size() < packed.train.size());
+    data.config.data.packing = false;
+    const TrainingData alone = data.load();
+    int64_t targets = 0;
+    for (const std::vector<int64_t>& item : packed.items) {
+      const Batch batch = collate(packed.train, item, 1024, at::kCPU);
+      std::set<int64_t> ends;  // positions of rows' last tokens
+      int64_t end = -1;
+      for (const int64_t length : batch.lengths) ends.insert(end += length);
+      for (int64_t i = 0; i < batch.target_rows.numel(); ++i)
+        CHECK(ends.count(batch.target_rows[i].item<int64_t>()) == 0);
+      targets += batch.targets.numel();
+    }
+    int64_t expected = 0;
+    for (const Example& example : alone.train) expected += example.num_target_tokens();
+    CHECK(targets == expected);
+  }
+}
