@@ -18,28 +18,14 @@ namespace fs = std::filesystem;
 
 std::string to_json_line(const MetricsRow& row) {
   nlohmann::ordered_json json = {{"step", row.step}, {"epoch", row.epoch}};
-  const auto put = [&json](const char* name, const auto& value) {
+  visit_scalars(row, [&json](const char* name, const auto& value) {
     if (value) json[name] = *value;
-  };
-  put("loss", row.loss);
-  put("learning_rate", row.learning_rate);
-  put("mag_weight", row.mag_weight);
-  put("grad_norm", row.grad_norm);
-  put("target_tokens", row.target_tokens);
-  put("tokens_per_second", row.tokens_per_second);
-  put("step_seconds", row.step_seconds);
-  put("peak_rss_gb", row.peak_rss_gb);
-  put("eval_loss", row.eval_loss);
+  });
   if (row.liza) {
-    const auto list = [](const std::vector<std::optional<double>>& values) {
-      nlohmann::ordered_json out = nlohmann::ordered_json::array();
-      for (const auto& value : values) value ? out.push_back(*value) : out.push_back(nullptr);
-      return out;
-    };
-    json["liza"] = {{"mag_weight", list(row.liza->mag_weight)},
-                    {"softmax_rms", list(row.liza->softmax_rms)},
-                    {"linear_rms", list(row.liza->linear_rms)},
-                    {"state_norm", list(row.liza->state_norm)}};
+    visit_layers(*row.liza, [&json](const char* name, const auto& values) {
+      auto& list = json["liza"][name] = nlohmann::ordered_json::array();
+      for (const auto& value : values) value ? list.push_back(*value) : list.push_back(nullptr);
+    });
   }
   return json.dump();
 }

@@ -26,6 +26,7 @@
 #include "trainer/loss.h"
 #include "trainer/metrics.h"
 #include "trainer/progress.h"
+#include "trainer/records.h"
 #include "trainer/run_dir.h"
 #include "trainer/runtime.h"
 #include "trainer/schedule.h"
@@ -133,7 +134,7 @@ class Run {
     restore();
     if (config_.liza)  // as the last step left it
       set_mag_weight(*model_, mag_weight_at(config_.liza->mag, std::max<int64_t>(step_ - 1, 0)));
-    truncate_metrics(dir_->metrics_jsonl(), dir_->resume_from ? step_ : -1);
+    records_.emplace(*dir_, config_, dir_->resume_from ? step_ : -1);
     write_run_json();
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
@@ -212,7 +213,7 @@ class Run {
     row.tokens_per_second = double(r.tokens) / seconds;
     row.step_seconds = seconds;
     row.peak_rss_gb = peak_rss_gb();
-    append_metrics(dir_->metrics_jsonl(), row);
+    records_->log(row);
     if (row.liza) check_states(*model_, *row.liza);
     const double per_step = seconds_since(start_) / double(step_ - first_step_);
     show_progress(progress_, row, per_step * double(total_ - step_));
@@ -251,7 +252,7 @@ class Run {
     MetricsRow row = new_row();
     row.eval_loss = score.loss;
     row.target_tokens = score.num_target_tokens;
-    append_metrics(dir_->metrics_jsonl(), row);
+    records_->log(row);
     log_info("step " + std::to_string(step_) + ": eval loss " + std::to_string(score.loss));
   }
 
@@ -379,6 +380,7 @@ class Run {
   TrainingData data_;
   std::unique_ptr<CausalLM> model_;
   std::unique_ptr<AdamW> optimizer_;
+  std::optional<Records> records_;
   Progress progress_;
   Clock::time_point start_;
   int64_t step_ = 0, first_step_ = 0, total_ = 0, tokens_ = 0;
