@@ -129,9 +129,29 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule, 
   to = node.text;
 }
 
-// A list of names, or one word alone that stands for all of them.
+std::vector<std::string> read_names(const YamlNode& node, const std::string& key,
+                                    const Rule& rule) {
+  std::vector<std::string> names;
+  for (const YamlNode& item : node.items) {
+    std::string& name = names.emplace_back();
+    read_value(item, key, rule, name);
+    if (std::count(names.begin(), names.end(), name) > 1)
+      fail(item, key, "lists " + name + " twice");
+  }
+  if (names.empty()) fail(node, key, "must not be an empty list");
+  return names;
+}
+
+// A list of some of the choices; or a list of any names, or one word alone that stands for all of
+// them.
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
                 std::vector<std::string>& to) {
+  if (rule.any_of) {
+    if (node.kind != YamlNode::Kind::List)
+      fail_type(node, key, ("a list of some of " + join(rule.choices)).c_str());
+    to = read_names(node, key, Rule{.choices = rule.choices});
+    return;
+  }
   const std::string& all = rule.choices.front();
   if (node.kind == YamlNode::Kind::Scalar && node.text == all) {
     to = {all};
@@ -139,13 +159,7 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
   }
   if (node.kind != YamlNode::Kind::List)
     fail_type(node, key, ("a list of names or " + all).c_str());
-  to.clear();
-  for (const YamlNode& item : node.items) {
-    std::string& name = to.emplace_back();
-    read_value(item, key, Rule{.required = true}, name);
-    if (std::count(to.begin(), to.end(), name) > 1) fail(item, key, "lists " + name + " twice");
-  }
-  if (to.empty()) fail(node, key, "must not be an empty list");
+  to = read_names(node, key, Rule{.required = true});
   if (to.size() > 1 && std::count(to.begin(), to.end(), all) != 0) {
     fail(node, key, "takes " + all + " alone, without other names");
   }

@@ -32,13 +32,15 @@ std::vector<std::pair<std::string, double>> tagged_scalars(const MetricsRow& row
 Records::Records(const RunDir& dir, const Config& config, int64_t last_step)
     : metrics_(dir.metrics_jsonl()) {
   truncate_metrics(metrics_, last_step);
+  write_jsonl_ = reports_to(config.training, "jsonl");
+  if (!reports_to(config.training, "tensorboard")) return;
   events_ = std::make_unique<EventFile>(dir.root, last_step + 1);
   events_->add_text(last_step + 1, "config", "```yaml\n" + to_yaml(config) + "```\n");
 }
 
 void Records::log(const MetricsRow& row) {
-  append_metrics(metrics_, row);
-  events_->add_scalars(row.step, tagged_scalars(row));
+  if (write_jsonl_) append_metrics(metrics_, row);
+  if (events_) events_->add_scalars(row.step, tagged_scalars(row));
 }
 
 }  // namespace tptt

@@ -15,7 +15,8 @@ namespace tptt {
 /// "liza/mag_weight/layer_00".
 std::vector<std::pair<std::string, double>> tagged_scalars(const MetricsRow& row);
 
-/// What a run writes down as it goes: metrics.jsonl and a TensorBoard event file.
+/// What a run writes down as it goes, as training.report_to says: metrics.jsonl, a TensorBoard
+/// event file.
 class Records {
  public:
   /// Goes on after `last_step`, below 0: from the start. Later rows of an interrupted run are
@@ -27,7 +28,8 @@ class Records {
 
  private:
   std::filesystem::path metrics_;
-  std::unique_ptr<EventFile> events_;
+  bool write_jsonl_;
+  std::unique_ptr<EventFile> events_;  // none: not asked for
 };
 
 }  // namespace tptt

@@ -79,6 +79,25 @@ TEST_CASE("a dry run checks, forecasts and leaves nothing") {
   CHECK_FALSE(fs::exists(dir.path / "run"));
 }
 
+TEST_CASE("a run writes the records that report_to names") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train = "train " + write_tiny_config(dir.path) + " training.max_steps=1 ";
+  const auto names = [&](const std::string& report_to) {
+    const fs::path run = dir.path / report_to;
+    REQUIRE(run_tptt(train + "training.report_to=[" + report_to + "]" + output(run)).code == 0);
+    std::string found;
+    for (const auto& entry : fs::directory_iterator(run)) {
+      const std::string name = entry.path().filename().string();
+      if (name == "metrics.jsonl") found += "m";
+      if (name.starts_with("events.out.tfevents.")) found += "e";
+    }
+    return found;
+  };
+  CHECK(names("jsonl") == "m");
+  CHECK(names("tensorboard") == "e");
+}
+
 TEST_CASE("the loss is the mean over all targets of the accumulated batch") {
   const TempDir dir;
   write_tiny_model(dir.path);
