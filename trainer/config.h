@@ -56,7 +56,7 @@ struct TrainingSection {
   int64_t save_total_limit = 2;
   int64_t seed = 42;
   int64_t num_threads = 0;  // 0: all cores
-  std::vector<std::string> report_to = {"jsonl", "tensorboard"};
+  std::vector<std::string> report_to = {"jsonl", "tensorboard", "html"};
 };
 
 /// Whether training.report_to has this name.

@@ -178,8 +178,9 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
   key("num_threads", training.num_threads, Rule{.min = 0, .max = 4096},
       "CPU threads; 0: all cores");
   key("report_to", training.report_to,
-      Rule{.choices = {"jsonl", "tensorboard"}, .any_of = true, .may_change = true},
-      "What a run writes of itself: metrics.jsonl, TensorBoard's event files");
+      Rule{.choices = {"jsonl", "tensorboard", "html"}, .any_of = true, .may_change = true},
+      "What a run writes of itself: metrics.jsonl, TensorBoard's event files, report.html (drawn "
+      "from metrics.jsonl, with ten answers before and after training)");
 }
 
 void visit_keys(Is<Config> auto& config, auto&& key) {

@@ -332,6 +332,8 @@ void check_across(const YamlNode& root, const Config& config) {
     refuse("training.eval_steps",
            "needs data.eval: name the held-out files there, or leave it out");
   }
+  if (reports_to(training, "html") && !reports_to(training, "jsonl"))
+    refuse("training.report_to", "has html, which is drawn from metrics.jsonl: add jsonl");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <limits>
 
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
@@ -15,6 +16,42 @@
 namespace tptt {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+void read_layers(const Json& json, const char* name, const std::string& where,
+                 std::vector<std::optional<double>>& layers) {
+  const auto it = json.find(name);
+  if (it == json.end()) return;
+  if (!it->is_array()) throw Error(where + ": liza." + name + " must be a list");
+  for (const Json& value : *it) {
+    if (!value.is_null() && !value.is_number())
+      throw Error(where + ": liza." + name + " must hold numbers and nulls");
+    layers.push_back(value.is_null() ? std::nullopt : std::optional(value.get<double>()));
+  }
+}
+
+MetricsRow row_from_json(const Json& json, const std::string& where) {
+  MetricsRow row;
+  row.step = json_int(json, "step", where);
+  row.epoch = json_number(json, "epoch", where);
+  visit_scalars(row, [&]<class Number>(const char* name, std::optional<Number>& value) {
+    if (!json.contains(name)) return;
+    if constexpr (std::is_same_v<Number, double>) {
+      value = json_number(json, name, where, kNan);
+    } else {
+      value = json_int(json, name, where);
+    }
+  });
+  if (const auto it = json.find("liza"); it != json.end() && it->is_object())
+    visit_layers(row.liza.emplace(),
+                 [&](const char* name, auto& layers) { read_layers(*it, name, where, layers); });
+  return row;
+}
+
+}  // namespace
 
 std::string to_json_line(const MetricsRow& row) {
   nlohmann::ordered_json json = {{"step", row.step}, {"epoch", row.epoch}};
@@ -28,6 +65,18 @@ std::string to_json_line(const MetricsRow& row) {
     });
   }
   return json.dump();
+}
+
+std::vector<MetricsRow> read_metrics(const fs::path& path) {
+  std::vector<MetricsRow> rows;
+  if (!fs::exists(path)) return rows;
+  std::ifstream file(path);
+  if (!file) throw Error(path.string() + ": cannot be opened for reading");
+  for (std::string line; std::getline(file, line);) {
+    const std::string where = path.string() + ":" + std::to_string(rows.size() + 1);
+    rows.push_back(row_from_json(parse_json(line, where), where));
+  }
+  return rows;
 }
 
 void truncate_metrics(const fs::path& path, int64_t step) {

@@ -53,6 +53,10 @@ void visit_layers(auto& liza, auto&& values) {
 /// The row as one line of JSON, without the newline; numbers that are not finite become null.
 std::string to_json_line(const MetricsRow& row);
 
+/// The rows of a metrics.jsonl; none where there is no file. What is null becomes NaN; other keys
+/// are passed over. Throws Error.
+std::vector<MetricsRow> read_metrics(const std::filesystem::path& path);
+
 /// Drops the rows after `step` and a last line that a crash cut off. A missing file stays missing.
 /// Throws Error.
 void truncate_metrics(const std::filesystem::path& path, int64_t step);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "trainer/event_file.h"
-#include "trainer/metrics.h"
+#include "trainer/report_page.h"
 #include "trainer/run_dir.h"
 
 namespace tptt {
@@ -15,8 +15,9 @@ namespace tptt {
 /// "liza/mag_weight/layer_00".
 std::vector<std::pair<std::string, double>> tagged_scalars(const MetricsRow& row);
 
-/// What a run writes down as it goes, as training.report_to says: metrics.jsonl, a TensorBoard
-/// event file.
+/// What a run writes of itself, as training.report_to says: metrics.jsonl, a TensorBoard event
+/// file, report.html. What is said before training is kept in samples_before.json, so that the
+/// report of a resumed run has it.
 class Records {
  public:
   /// Goes on after `last_step`, below 0: from the start. Later rows of an interrupted run are
@@ -26,10 +27,26 @@ class Records {
   /// Throws Error.
   void log(const MetricsRow& row);
 
+  /// The losses of data.eval's examples at a step; 0: before training.
+  void evaluated(int64_t step, const std::vector<ExampleLoss>& losses);
+
+  /// Whether there is a report to draw, and answers are wanted for it.
+  bool draws_report() const { return draws_report_; }
+
+  /// To be called before the first step, after an evaluation. Throws Error.
+  void keep_before(std::vector<Answer> answers);
+
+  /// Writes report.html of what there is; `state` as in Report. Throws Error.
+  void write_report(const std::string& state, double seconds, std::vector<Answer> answers) const;
+
  private:
-  std::filesystem::path metrics_;
-  bool write_jsonl_;
+  std::filesystem::path metrics_, before_, report_, run_json_, adapter_;
+  std::string model_, config_yaml_;
+  uint64_t seed_;
+  bool write_jsonl_, draws_report_;
   std::unique_ptr<EventFile> events_;  // none: not asked for
+  std::vector<ExampleLoss> eval_before_, eval_after_;
+  std::vector<Answer> answers_before_;
 };
 
 }  // namespace tptt

@@ -18,6 +18,7 @@
 #include "trainer/adamw.h"
 #include "trainer/adapter.h"
 #include "trainer/checkpoint_dir.h"
+#include "trainer/evaluate/questions.h"
 #include "trainer/evaluate/sample.h"
 #include "trainer/file_sum.h"
 #include "trainer/forecast.h"
@@ -139,6 +140,7 @@ class Run {
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     if (step_ == 0 && !data_.eval.empty()) evaluate();
+    if (step_ == 0 && records_->draws_report()) records_->keep_before(answers());
     loop();
     finish();
   }
@@ -157,6 +159,8 @@ class Run {
       if (last || caught_signal || (t.save_steps > 0 && step_ % t.save_steps == 0)) save();
       if (caught_signal) {
         end_progress(progress_);
+        if (records_->draws_report())
+          records_->write_report("interrupted after " + steps_done(), seconds_since(start_), {});
         throw Interrupted{128 + int(caught_signal)};
       }
     }
@@ -242,11 +246,26 @@ class Run {
     optimizer_->step(lr, limit > 0 && norm > limit ? limit / (norm + 1e-6) : 1);
   }
 
-  void evaluate() {
+  // As readers of the adapter will have it.
+  void settle_mag_weight() {
     if (config_.liza && mag_alternates(config_.liza->mag))
       set_mag_weight(*model_, config_.liza->mag.mag_weight);
+  }
+
+  std::vector<Answer> answers() {
+    settle_mag_weight();
+    return answer(*model_, *tokenizer_, first_questions(config_, *model_, *tokenizer_));
+  }
+
+  std::string steps_done() const {
+    return std::to_string(step_) + " of " + std::to_string(total_) + " steps";
+  }
+
+  void evaluate() {
+    settle_mag_weight();
     const LossScore score = evaluate_loss(
         *model_, data_.eval, config_.training.per_device_eval_batch_size * config_.data.max_length);
+    records_->evaluated(step_, score.examples);
     if (step_ == 0) eval_loss_before_ = score.loss;
     eval_loss_ = score.loss;
     MetricsRow row = new_row();
@@ -337,6 +356,8 @@ class Run {
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
       write_file_atomic((dir_->root / "results.json").string(), results.dump(2) + "\n");
     }
+    if (records_->draws_report() && (tokens_ > 0 || !std::filesystem::exists(dir_->report_html())))
+      records_->write_report("finished after " + steps_done(), train_seconds_, answers());
     log_info("done: adapter in " + adapter);
   }
 

@@ -43,15 +43,17 @@ std::vector<Question> first_questions(const Config& config, const CausalLM& mode
   return questions;
 }
 
-std::vector<std::string> answer(const CausalLM& model, const Tokenizer& tokenizer,
-                                const std::vector<Question>& questions) {
+std::vector<Answer> answer(const CausalLM& model, const Tokenizer& tokenizer,
+                           const std::vector<Question>& questions) {
   std::vector<TokenIds> prompts;
   for (const Question& question : questions) prompts.push_back(question.ids);
-  std::vector<std::string> texts;
-  if (prompts.empty()) return texts;
-  for (const TokenIds& ids : generate(model, prompts, {.max_new_tokens = kAnswerTokens}))
-    texts.push_back(tokenizer.decode(ids, true));
-  return texts;
+  std::vector<Answer> answers;
+  if (prompts.empty()) return answers;
+  for (const TokenIds& ids : generate(model, prompts, {.max_new_tokens = kAnswerTokens})) {
+    const Question& question = questions[answers.size()];
+    answers.push_back({question.prompt, question.expected, tokenizer.decode(ids, true)});
+  }
+  return answers;
 }
 
 }  // namespace tptt

@@ -6,13 +6,13 @@
 #include "data/tokenizer.h"
 #include "models/causal_lm.h"
 #include "trainer/config.h"
+#include "trainer/report_page.h"
 
 namespace tptt {
 
-/// A row as a report shows it: what is asked, what the data answers.
 struct Question {
-  std::string prompt, expected;
-  TokenIds ids;  // of the prompt
+  std::string prompt, expected;  // as people read them
+  TokenIds ids;                  // of the prompt
 };
 
 /// The first ten rows of data.eval, or of data.train where there is none, without those whose
@@ -21,7 +21,7 @@ std::vector<Question> first_questions(const Config& config, const CausalLM& mode
                                       const Tokenizer& tokenizer);
 
 /// The model's greedy answers of at most 64 tokens, all questions in one batch.
-std::vector<std::string> answer(const CausalLM& model, const Tokenizer& tokenizer,
-                                const std::vector<Question>& questions);
+std::vector<Answer> answer(const CausalLM& model, const Tokenizer& tokenizer,
+                           const std::vector<Question>& questions);
 
 }  // namespace tptt

@@ -218,10 +218,12 @@ TEST_CASE("report_to is a list of choices") {
   };
   CHECK(load(with("[tensorboard, jsonl]")).training.report_to == Names{"tensorboard", "jsonl"});
   CHECK_THAT(refusal(with("jsonl")), Contains("c.yaml:5:14: key 'training.report_to' must be a "
-                                              "list of some of jsonl, tensorboard"));
+                                              "list of some of jsonl, tensorboard, html"));
   CHECK_THAT(refusal(with("[jsonl, wandb]")),
              Contains("c.yaml:5:22: key 'training.report_to' cannot be wandb: expected one of "
-                      "jsonl, tensorboard"));
+                      "jsonl, tensorboard, html"));
+  CHECK_THAT(refusal(with("[html]")), Contains("c.yaml:5:14: key 'training.report_to' has html, "
+                                               "which is drawn from metrics.jsonl: add jsonl"));
   CHECK_THAT(refusal(with("[jsonl, jsonl]")), Contains("lists jsonl twice"));
   CHECK_THAT(refusal(with("[]")), Contains("empty list"));
 }
