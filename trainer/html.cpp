@@ -48,6 +48,7 @@ pre,.said{margin:.15rem 0 .5rem;white-space:pre-wrap;overflow-wrap:anywhere;unic
 pre{font:.85rem/1.45 ui-monospace,monospace}
 pre.box{background:var(--panel);border:1px solid var(--line);border-radius:.5rem;padding:.75rem;max-height:26rem;overflow:auto}
 summary{cursor:pointer}
+details{margin:.75rem 0}
 ul{padding-left:1.25rem}
 :focus-visible{outline:2px solid var(--c0);outline-offset:2px}
 @media (max-width:30rem){table.facts th{width:7.5rem}th,td{padding:.25rem .4rem}}

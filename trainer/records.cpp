@@ -30,6 +30,16 @@ void read_before(const fs::path& path, std::vector<ExampleLoss>& losses,
                        json_string(a, "text", where)});
 }
 
+// A prompt that fits into a line.
+std::string short_prompt(const std::vector<Answer>& answers) {
+  constexpr size_t kMost = 60;
+  for (const Answer& answer : answers)
+    if (answer.prompt.size() <= kMost &&
+        answer.prompt.find_first_of("\r\n\t\x1b") == std::string::npos)
+      return answer.prompt;
+  return "...";
+}
+
 std::string now_text() {
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
@@ -69,11 +79,13 @@ Records::Records(const RunDir& dir, const Config& config, int64_t last_step)
       run_json_(dir.run_json()),
       adapter_(dir.adapter()),
       model_(config.model.name_or_path),
+      chat_template_(config.data.chat_template),
       config_yaml_(to_yaml(config)),
       seed_(uint64_t(config.training.seed)),
       write_jsonl_(reports_to(config.training, "jsonl")),
       draws_report_(reports_to(config.training, "html")) {
   truncate_metrics(metrics_, last_step);
+  for (const MetricsRow& row : read_metrics(metrics_)) note(row);
   if (draws_report_ && last_step > 0 && fs::exists(before_))
     read_before(before_, eval_before_, answers_before_);
   if (!reports_to(config.training, "tensorboard")) return;
@@ -81,7 +93,17 @@ Records::Records(const RunDir& dir, const Config& config, int64_t last_step)
   events_->add_text(last_step + 1, "config", "```yaml\n" + config_yaml_ + "```\n");
 }
 
+void Records::note(const MetricsRow& row) {
+  const auto extend = [](std::optional<std::pair<double, double>>& ends,
+                         const std::optional<double>& value) {
+    if (value) ends = {ends ? ends->first : *value, *value};
+  };
+  extend(loss_, row.loss);
+  extend(eval_loss_, row.eval_loss);
+}
+
 void Records::log(const MetricsRow& row) {
+  note(row);
   if (write_jsonl_) append_metrics(metrics_, row);
   if (events_) events_->add_scalars(row.step, tagged_scalars(row));
 }
@@ -98,6 +120,19 @@ void Records::keep_before(std::vector<Answer> answers) {
   for (const Answer& a : answers_before_)
     json["answers"].push_back({{"prompt", a.prompt}, {"expected", a.expected}, {"text", a.text}});
   write_file_atomic(before_.string(), json.dump(1) + "\n");
+}
+
+RunSummary Records::summary() const {
+  RunSummary summary;
+  summary.loss = loss_;
+  summary.eval_loss = eval_loss_;
+  summary.eval_interval = loss_change_interval(eval_before_, eval_after_, seed_);
+  summary.adapter = adapter_.string();
+  if (draws_report_) summary.report = report_.string();
+  summary.command =
+      generate_command(model_, summary.adapter, chat_template_ == "auto" ? "" : chat_template_,
+                       short_prompt(answers_before_));
+  return summary;
 }
 
 void Records::write_report(const std::string& state, double seconds,

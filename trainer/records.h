@@ -8,6 +8,7 @@
 #include "trainer/event_file.h"
 #include "trainer/report_page.h"
 #include "trainer/run_dir.h"
+#include "trainer/run_text.h"
 
 namespace tptt {
 
@@ -36,17 +37,23 @@ class Records {
   /// To be called before the first step, after an evaluation. Throws Error.
   void keep_before(std::vector<Answer> answers);
 
+  /// The summary's losses, paths and command.
+  RunSummary summary() const;
+
   /// Writes report.html of what there is; `state` as in Report. Throws Error.
   void write_report(const std::string& state, double seconds, std::vector<Answer> answers) const;
 
  private:
+  void note(const MetricsRow& row);
+
   std::filesystem::path metrics_, before_, report_, run_json_, adapter_;
-  std::string model_, config_yaml_;
+  std::string model_, chat_template_, config_yaml_;
   uint64_t seed_;
   bool write_jsonl_, draws_report_;
   std::unique_ptr<EventFile> events_;  // none: not asked for
   std::vector<ExampleLoss> eval_before_, eval_after_;
   std::vector<Answer> answers_before_;
+  std::optional<std::pair<double, double>> loss_, eval_loss_;  // first and last
 };
 
 }  // namespace tptt

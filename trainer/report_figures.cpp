@@ -51,8 +51,8 @@ Points smoothed(const Points& points) {
   return out;
 }
 
-std::string name_of(const std::string& what, const Points& points) {
-  return what + " " + rounded(points.front().second) +
+std::string range(const Points& points) {
+  return rounded(points.front().second) +
          (points.size() > 1 ? kTo + rounded(points.back().second) : "");
 }
 
@@ -63,7 +63,7 @@ void add_noisy(LinePlot& plot, const std::string& name, const Points& points) {
   const bool many = points.size() > kFew;
   if (many) plot.lines.push_back({"", thinned(points, kMostPoints)});
   plot.lines.push_back(
-      {name_of(name, points), many ? thinned(smoothed(points), kMostPoints) : points});
+      {name + range(points), many ? thinned(smoothed(points), kMostPoints) : points});
 }
 
 std::string figure(const std::string& svg) {
@@ -73,7 +73,7 @@ std::string figure(const std::string& svg) {
 std::string noisy_figure(const std::vector<MetricsRow>& rows, const std::string& title,
                          Value value) {
   LinePlot plot{title, "step", false, {}, {}};
-  add_noisy(plot, title, points_of(rows, value));
+  add_noisy(plot, "", points_of(rows, value));
   return plot.lines.empty() ? "" : figure(svg_line_plot(plot));
 }
 
@@ -81,15 +81,15 @@ std::string plain_figure(const std::vector<MetricsRow>& rows, const std::string&
                          Value value) {
   const Points points = points_of(rows, value);
   if (points.empty()) return "";
-  return figure(svg_line_plot(
-      {title, "step", false, {}, {{name_of(title, points), thinned(points, kMostPoints)}}}));
+  return figure(
+      svg_line_plot({title, "step", false, {}, {{range(points), thinned(points, kMostPoints)}}}));
 }
 
 std::string loss_figure(const std::vector<MetricsRow>& rows) {
   LinePlot plot{"Loss", "step", false, {}, {}};
-  add_noisy(plot, "loss", points_of(rows, [](const MetricsRow& r) { return r.loss; }));
+  add_noisy(plot, "loss ", points_of(rows, [](const MetricsRow& r) { return r.loss; }));
   const Points eval = points_of(rows, [](const MetricsRow& r) { return r.eval_loss; });
-  if (!eval.empty()) plot.lines.push_back({name_of("eval loss", eval), thinned(eval, kMostPoints)});
+  if (!eval.empty()) plot.lines.push_back({"eval loss " + range(eval), thinned(eval, kMostPoints)});
   return plot.lines.empty() ? "" : figure(svg_line_plot(plot));
 }
 
@@ -149,10 +149,7 @@ std::string run_figures(const std::vector<MetricsRow>& rows) {
          plain_figure(rows, "Learning rate", [](Row r) { return r.learning_rate; }) +
          noisy_figure(rows, "Gradient norm", [](Row r) { return r.grad_norm; }) +
          noisy_figure(rows, "Tokens per second", [](Row r) { return r.tokens_per_second; }) +
-         plain_figure(rows, "Peak memory (GB)", [](Row r) { return r.peak_rss_gb; }) +
-         plain_figure(rows, "Mean weight of the memory (\u00b5)",
-                      [](Row r) { return r.mag_weight; }) +
-         "</div>\n";
+         plain_figure(rows, "Peak memory (GB)", [](Row r) { return r.peak_rss_gb; }) + "</div>\n";
 }
 
 std::string layer_figures(const std::vector<MetricsRow>& rows) {
@@ -163,7 +160,10 @@ std::string layer_figures(const std::vector<MetricsRow>& rows) {
   const auto map = [&](const std::string& title, Layers LizaMetrics::*member) {
     return figure(svg_layer_map(layer_map(title, rows, member)));
   };
-  return "<div class='plots'>" + map("Weight of the memory (\u00b5)", &LizaMetrics::mag_weight) +
+  return "<div class='plots'>" +
+         plain_figure(rows, "Mean weight of the memory (\u00b5)",
+                      [](const MetricsRow& r) { return r.mag_weight; }) +
+         map("Weight of the memory (\u00b5)", &LizaMetrics::mag_weight) +
          map("RMS of the softmax branch", &LizaMetrics::softmax_rms) +
          map("RMS of the memory's branch", &LizaMetrics::linear_rms) +
          map("Norm of the memory's state", &LizaMetrics::state_norm) + "</div>\n" +

@@ -43,12 +43,12 @@ struct Scale {
 
 std::string draw_scale(const Scale& scale, double y) {
   std::vector<std::string> paths(kShades);
-  const double width = 10, left = 150;
+  const double width = 10, left = 130;
   for (int i = 0; i < kShades; ++i)
     paths[size_t(i)] = svg_format("M%.0f %.0fh%.0fv9h-%.0fz", left + width * i, y, width, width);
   return draw_shades(paths) + svg_text(left - 6, y + 9, rounded(scale.low), "text-anchor='end'") +
          svg_text(left + width * kShades + 6, y + 9,
-                  rounded(scale.high) + (scale.log ? " (log scale)" : ""), "");
+                  rounded(scale.high) + (scale.log ? " (log)" : ""), "");
 }
 
 }  // namespace
@@ -94,7 +94,7 @@ std::string svg_layer_map(const LayerMap& map) {
     for (size_t c = 0; c < map.values[r].size(); ++c)
       if (const auto& value = map.values[r][c]; value && std::isfinite(*value))
         paths[size_t(scale.shade(*value))] +=
-            svg_format("M%.1f %.1fh%.2fv%.2fh-%.2fz", kLabels + cell_width * double(c),
+            svg_format("M%.2f %.2fh%.2fv%.2fh-%.2fz", kLabels + cell_width * double(c),
                        kHead + cell_height * double(r), cell_width, cell_height, cell_width);
   std::string out = open_svg(kSvgWidth, bottom + 44, map.title,
                              map.title + " of each layer by step, from " + rounded(scale.low) +

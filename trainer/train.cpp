@@ -29,6 +29,7 @@
 #include "trainer/progress.h"
 #include "trainer/records.h"
 #include "trainer/run_dir.h"
+#include "trainer/run_head.h"
 #include "trainer/runtime.h"
 #include "trainer/schedule.h"
 #include "trainer/train_data.h"
@@ -137,6 +138,7 @@ class Run {
       set_mag_weight(*model_, mag_weight_at(config_.liza->mag, std::max<int64_t>(step_ - 1, 0)));
     records_.emplace(*dir_, config_, dir_->resume_from ? step_ : -1);
     write_run_json();
+    std::fputs(head_text(describe_run(config_, *model_, data_, total_)).c_str(), stderr);
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     if (step_ == 0 && !data_.eval.empty()) evaluate();
@@ -161,6 +163,7 @@ class Run {
         end_progress(progress_);
         if (records_->draws_report())
           records_->write_report("interrupted after " + steps_done(), seconds_since(start_), {});
+        log_info("interrupted after " + steps_done() + ": the same command goes on from there");
         throw Interrupted{128 + int(caught_signal)};
       }
     }
@@ -272,7 +275,7 @@ class Run {
     row.eval_loss = score.loss;
     row.target_tokens = score.num_target_tokens;
     records_->log(row);
-    log_info("step " + std::to_string(step_) + ": eval loss " + std::to_string(score.loss));
+    log_info("step " + std::to_string(step_) + ": " + eval_text(score.loss));
   }
 
   AdapterConfig adapter_config() const {
@@ -358,7 +361,14 @@ class Run {
     }
     if (records_->draws_report() && (tokens_ > 0 || !std::filesystem::exists(dir_->report_html())))
       records_->write_report("finished after " + steps_done(), train_seconds_, answers());
-    log_info("done: adapter in " + adapter);
+    if (tokens_ == 0) return log_info("nothing left to do: adapter in " + adapter);
+    RunSummary summary = records_->summary();
+    summary.steps = step_ - first_step_;
+    summary.tokens = tokens_;
+    summary.seconds = train_seconds_;
+    summary.tokens_per_second = double(tokens_) / step_seconds_;
+    summary.peak_rss_gb = peak_rss_gb();
+    std::fputs(summary_text(summary).c_str(), stderr);
   }
 
   // Measured, not guessed: the largest step of the first epoch, twice, without an update.

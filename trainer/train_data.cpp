@@ -23,9 +23,10 @@ std::vector<Example> load_examples(const std::vector<DataFile>& files, Config& c
   options.excess_length_strategy = config.data.excess_length_strategy;
   options.completion_only_loss = config.data.completion_only_loss;
   TokenizedRows tokenized = tokenize_rows(rows, tokenizer, eos, options);
-  log_info(std::string(what) + ": " + std::to_string(tokenized.examples.size()) + " examples, " +
-           std::to_string(tokenized.num_truncated) + " truncated, " +
-           std::to_string(tokenized.num_dropped) + " dropped");
+  if (tokenized.num_truncated > 0 || tokenized.num_dropped > 0)
+    log_warning(std::string("data.") + what + ": " + std::to_string(tokenized.num_truncated) +
+                " of " + std::to_string(rows.size()) + " rows truncated to data.max_length, " +
+                std::to_string(tokenized.num_dropped) + " dropped");
   return std::move(tokenized.examples);
 }
 
@@ -47,8 +48,6 @@ TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
   data.eval = load_examples(config.data.eval, config, tokenizer, eos, "eval");
   if (config.data.packing) {
     data.items = pack_best_fit(data.train, config.data.max_length);
-    log_info("packed into " + std::to_string(data.items.size()) + " sequences of at most " +
-             std::to_string(config.data.max_length) + " tokens");
   } else {
     for (int64_t i = 0; i < int64_t(data.train.size()); ++i) data.items.push_back({i});
   }

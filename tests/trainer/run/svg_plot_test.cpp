@@ -42,6 +42,6 @@ TEST_CASE("a map of layers shows its range and leaves out what is not there") {
       svg_layer_map({"mu < 1", {"1", "9"}, {{0.25, 0.5}, {std::nullopt, NAN}, {1, 1}}});
   CHECK_THAT(svg, Contains("mu &lt; 1") && Contains("from 0.25 to 1"));
   CHECK_THAT(svg, Contains(">step 1</text>") && Contains(">9</text>") && Contains(">2</text>"));
-  CHECK_THAT(svg_layer_map({"t", {"1"}, {{1}, {100}}}), Contains("100 (log scale)"));
+  CHECK_THAT(svg_layer_map({"t", {"1"}, {{1}, {100}}}), Contains("100 (log)"));
   CHECK_THAT(svg_layer_map({"t", {}, {}}), Contains("</svg>") && !Contains("nan"));
 }
