@@ -10,6 +10,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 
 #include "models/formats/error.h"
 
@@ -69,13 +70,49 @@ double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+bool is_event_file(const fs::path& path) {
+  return path.filename().string().starts_with(kPrefix);
+}
+
+// The step of an event: double_field(1, time), then number_field(2, step) unless it is 0.
+int64_t step_of(std::string_view event) {
+  constexpr size_t kTime = 9;
+  if (event.size() <= kTime || event[kTime] != 0x10) return 0;
+  uint64_t step = 0;
+  for (size_t i = kTime + 1, shift = 0; i < event.size() && shift < 64; ++i, shift += 7) {
+    step |= uint64_t(event[i] & 0x7f) << shift;
+    if (!(event[i] & 0x80)) break;
+  }
+  return int64_t(step);
+}
+
+// Where the records up to `last_step` end.
+uint64_t end_of_records(std::istream& file, uint64_t size, int64_t last_step) {
+  constexpr uint64_t kHead = 12, kAround = 16;
+  uint64_t at = 0;
+  while (size - at >= kAround) {
+    char bytes[kHead + 20];  // and what of the event tells its step
+    file.seekg(std::streamoff(at));
+    file.read(bytes, sizeof bytes);
+    const auto count = size_t(file.gcount());
+    file.clear();
+    uint64_t length = 0;
+    std::memcpy(&length, bytes, sizeof length);
+    if (count < kHead || length > size - at - kAround) break;
+    const std::string_view event(bytes + kHead, std::min<size_t>(count - kHead, length));
+    if (step_of(event) > last_step) break;
+    at += length + kAround;
+  }
+  return at;
+}
+
 // Files are read in the order of their names: a clock set back must not put this one before those.
 int64_t time_after_older_files(const fs::path& directory) {
   int64_t time = int64_t(now());
   std::error_code unreadable;  // creating the file then says so
   for (const auto& entry : fs::directory_iterator(directory, unreadable)) {
+    if (!is_event_file(entry.path())) continue;
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kPrefix)) continue;
     int64_t older = 0;
     std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), older);
     if (older < int64_t(1) << 40) time = std::max(time, older + 1);
@@ -128,6 +165,19 @@ std::string text_event(double time, int64_t step, const std::string& tag, const 
       bytes_field(1, bytes_field(1, "text")) + number_field(4, kTensorClass);
   const std::string value = bytes_field(1, tag) + bytes_field(8, tensor) + bytes_field(9, metadata);
   return event(time, step, bytes_field(5, bytes_field(1, value)));
+}
+
+void truncate_events(const fs::path& directory, int64_t last_step) {
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (!is_event_file(entry.path()) || !entry.is_regular_file()) continue;
+    const uint64_t size = entry.file_size();
+    std::ifstream file(entry.path(), std::ios::binary);
+    if (!file) throw Error(entry.path().string() + ": cannot be opened for reading");
+    const uint64_t end = end_of_records(file, size, last_step);
+    std::error_code failed;
+    if (end < size) fs::resize_file(entry.path(), end, failed);
+    if (failed) throw Error(entry.path().string() + ": cannot be cut: " + failed.message());
+  }
 }
 
 EventFile::EventFile(const fs::path& directory, int64_t first_step) {

@@ -24,6 +24,11 @@ std::string scalars_event(double time, int64_t step,
 /// Markdown for the text plugin.
 std::string text_event(double time, int64_t step, const std::string& tag, const std::string& text);
 
+/// Cuts off what the event files in `directory` have of later steps, and a last record that a crash
+/// cut off. Readers that are open meanwhile learn of it from the start_event of the next file; not
+/// every reader heeds that alone. Throws Error.
+void truncate_events(const std::filesystem::path& directory, int64_t last_step);
+
 /// A TensorBoard event file that is written event by event.
 class EventFile {
  public:

@@ -85,6 +85,7 @@ Records::Records(const RunDir& dir, const Config& config, int64_t last_step)
       write_jsonl_(reports_to(config.training, "jsonl")),
       draws_report_(reports_to(config.training, "html")) {
   truncate_metrics(metrics_, last_step);
+  truncate_events(dir.root, last_step);
   for (const MetricsRow& row : read_metrics(metrics_)) note(row);
   if (draws_report_ && last_step > 0 && fs::exists(before_))
     read_before(before_, eval_before_, answers_before_);

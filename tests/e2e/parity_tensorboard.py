@@ -13,6 +13,7 @@ import tempfile
 import numpy
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from transformers import LlamaConfig, LlamaForCausalLM
 
 binary = sys.argv[1]
@@ -64,10 +65,13 @@ accumulator = EventAccumulator(str(run), size_guidance={"scalars": 0, "tensors":
 accumulator.Reload()
 events = {tag: accumulator.Scalars(tag) for tag in accumulator.Tags()["scalars"]}
 read = {tag: {event.step: event.value for event in rows} for tag, rows in events.items()}
+raw = [(value.tag, event.step) for path in run.glob("events.out.tfevents.*")
+       for event in EventFileLoader(str(path)).Load() for value in event.summary.value if value.tag != "config"]
 checks = {
     "the second run took a row back": before["train/loss"].keys() == {*range(1, 8)} and len(before["eval/loss"]) == 5,
     "two files": len(list(run.glob("events.out.tfevents.*"))) == 2,
     "no step twice": all(len(rows) == len(read[tag]) for tag, rows in events.items()),
+    "no row in two files": len(raw) == len(set(raw)) == sum(map(len, after.values())),
     "the same tags": read.keys() == after.keys(),
     "the same values": read == after,
     "nine steps": read["train/loss"].keys() == {*range(1, 10)},

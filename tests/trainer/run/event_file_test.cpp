@@ -81,6 +81,30 @@ TEST_CASE("a later file is read after the older ones, whatever the clock says") 
   CHECK(names[2].starts_with("events.out.tfevents.33333333335."));
 }
 
+TEST_CASE("what a resumed run takes back is cut off") {
+  const TempDir dir;
+  const fs::path path = dir.path / "events.out.tfevents.1.host.1", other = dir.path / "other";
+  const std::string head = tf_record(version_event(1)) + tf_record(start_event(1, 0)) +
+                           tf_record(scalars_event(1, 0, {{"eval/loss", 3}}));
+  const std::string two = tf_record(scalars_event(1, 200, {{"a", 1}}));
+  const std::string three = tf_record(scalars_event(1, 300, {{"a", 1}}));
+  const auto left = [&](const std::string& content, int64_t last_step) {
+    write_text(path, content);
+    truncate_events(dir.path, last_step);
+    return read_text(path);
+  };
+  write_text(other, three);
+  CHECK(left(head + two + three, 300) == head + two + three);
+  CHECK(left(head + two + three, 299) == head + two);
+  CHECK(left(head + two + three, 0) == head);
+  CHECK(left(head + two + three, -1).empty());
+  for (const size_t cut : {size_t(1), size_t(8), three.size() - 1})
+    CHECK(left(head + three.substr(0, cut), 300) == head);
+  CHECK(left(head + std::string(64, '\xff'), 300) == head);
+  CHECK(left("", 5).empty());
+  CHECK(read_text(other) == three);
+}
+
 TEST_CASE("an event file that cannot be made is an error") {
   CHECK_THROWS_AS(EventFile("/nonexistent", 0), Error);
 }
