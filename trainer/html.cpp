@@ -16,7 +16,8 @@ body{margin:0 auto;padding:1rem 1rem 3rem;max-width:80rem;background:var(--page)
 font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0}
 h2{font-size:1.2rem;margin:2.25rem 0 .75rem;padding-bottom:.25rem;border-bottom:1px solid var(--line)}
-h3{font-size:1rem;margin:0 0 .5rem}
+h3{font-size:1rem;margin:1rem 0 .5rem}
+.card h3{margin-top:0}
 p{margin:.5rem 0}
 .muted{color:var(--muted)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:1rem 0}
@@ -39,6 +40,8 @@ table{border-collapse:collapse;font-size:.875rem;margin:.5rem 0}
 th,td{border:1px solid var(--line);padding:.25rem .6rem;text-align:left;vertical-align:top}
 th{background:var(--panel);font-weight:600}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.scroll th{overflow-wrap:normal;white-space:nowrap}
+.scroll td:not(.n){min-width:9rem}
 table.facts{width:100%}
 table.facts th{width:12rem}
 .card{margin:0 0 .75rem}
@@ -51,7 +54,7 @@ summary{cursor:pointer}
 details{margin:.75rem 0}
 ul{padding-left:1.25rem}
 :focus-visible{outline:2px solid var(--c0);outline-offset:2px}
-@media (max-width:30rem){table.facts th{width:7.5rem}th,td{padding:.25rem .4rem}}
+@media (max-width:30rem){table.facts th{width:10.5rem}th,td{padding:.25rem .4rem}}
 @media print{body{max-width:none;padding:0;font-size:10pt}figure,.card,.tile{break-inside:avoid}h2{break-after:avoid}
 pre.box{max-height:none;overflow:visible}.plots{grid-template-columns:1fr 1fr}}
 )css";
