@@ -9,7 +9,7 @@ namespace {
 constexpr const char* kStyle = R"css(
 :root{color-scheme:light dark;--text:#1f2328;--muted:#59636e;--page:#fff;--panel:#f6f8fa;--line:#d1d9e0;
 --c0:#0072b2;--c1:#c44f00;--c2:#00805d;--c3:#a6467f;--c4:#8a6500;--c5:#2b7fb8}
-@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--muted:#9da7b3;--page:#0d1117;--panel:#161b22;--line:#3d444d;
+@media screen and (prefers-color-scheme:dark){:root{--text:#e6edf3;--muted:#9da7b3;--page:#0d1117;--panel:#161b22;--line:#3d444d;
 --c0:#58b0e8;--c1:#ff8a3d;--c2:#35c793;--c3:#e39ac4;--c4:#f0b429;--c5:#8ccdf5}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1rem 1rem 3rem;max-width:80rem;background:var(--page);color:var(--text);
@@ -30,6 +30,7 @@ svg{display:block;width:100%;height:auto;font-family:inherit}
 svg text{fill:var(--muted)}
 svg text.title{fill:var(--text);font-weight:600}
 svg .grid{stroke:var(--line)}
+svg text.in{fill:var(--text)}
 svg text.on{fill:var(--page)}
 .s0,.s1,.s2,.s3,.s4,.s5{fill:none;stroke-width:2;stroke-linejoin:round}
 .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s4{stroke:var(--c4)}.s5{stroke:var(--c5)}
@@ -55,7 +56,7 @@ details{margin:.75rem 0}
 ul{padding-left:1.25rem}
 :focus-visible{outline:2px solid var(--c0);outline-offset:2px}
 @media (max-width:30rem){table.facts th{width:10.5rem}th,td{padding:.25rem .4rem}}
-@media print{body{max-width:none;padding:0;font-size:10pt}figure,.card,.tile{break-inside:avoid}h2{break-after:avoid}
+@media print{:root{color-scheme:light}body{max-width:none;padding:0;font-size:10pt}figure,.card,.tile{break-inside:avoid}h2{break-after:avoid}
 pre.box{max-height:none;overflow:visible}.plots{grid-template-columns:1fr 1fr}}
 )css";
 

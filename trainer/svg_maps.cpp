@@ -66,11 +66,11 @@ std::string svg_heat_map(const HeatMap& map) {
     for (size_t c = 0; c < map.columns.size(); ++c) {
       const double x = kLabels + cell_width * double(c), v = map.values[r][c];
       out += svg_format(
-          "<rect class='f0' fill-opacity='%.2f' x='%.1f' y='%.0f' width='%.1f' height='%.0f'/>", v,
-          x, y, cell_width - 1, kCellHeight - 1);
-      out += svg_text(
-          x + cell_width / 2, y + 18, svg_format("%.0f%%", 100 * v),
-          v > 0.8 ? "text-anchor='middle' class='on'" : "text-anchor='middle' class='title'");
+          "<rect class='f0' fill-opacity='%.2f' x='%.1f' y='%.0f' width='%.1f' height='%.0f'/>",
+          0.05 + 0.95 * v, x, y, cell_width - 1, kCellHeight - 1);
+      out +=
+          svg_text(x + cell_width / 2, y + 18, svg_format("%.0f%%", 100 * v),
+                   v > 0.8 ? "text-anchor='middle' class='on'" : "text-anchor='middle' class='in'");
     }
   }
   for (size_t c = 0; c < map.columns.size(); ++c)

@@ -257,7 +257,10 @@ class Run {
 
   std::vector<Answer> answers() {
     settle_mag_weight();
-    return answer(*model_, *tokenizer_, first_questions(config_, *model_, *tokenizer_));
+    const TrainingSection& t = config_.training;
+    const int64_t rows = std::min(t.per_device_train_batch_size, t.per_device_eval_batch_size);
+    return answer(*model_, *tokenizer_, first_questions(config_, *model_, *tokenizer_),
+                  rows * config_.data.max_length);
   }
 
   std::string steps_done() const {

@@ -44,14 +44,20 @@ std::vector<Question> first_questions(const Config& config, const CausalLM& mode
 }
 
 std::vector<Answer> answer(const CausalLM& model, const Tokenizer& tokenizer,
-                           const std::vector<Question>& questions) {
-  std::vector<TokenIds> prompts;
-  for (const Question& question : questions) prompts.push_back(question.ids);
+                           const std::vector<Question>& questions, int64_t max_tokens) {
   std::vector<Answer> answers;
-  if (prompts.empty()) return answers;
-  for (const TokenIds& ids : generate(model, prompts, {.max_new_tokens = kAnswerTokens})) {
-    const Question& question = questions[answers.size()];
-    answers.push_back({question.prompt, question.expected, tokenizer.decode(ids, true)});
+  while (answers.size() < questions.size()) {
+    std::vector<TokenIds> prompts;
+    int64_t tokens = 0;
+    for (size_t i = answers.size(); i < questions.size(); ++i) {
+      tokens += int64_t(questions[i].ids.size());
+      if (!prompts.empty() && tokens > max_tokens) break;
+      prompts.push_back(questions[i].ids);
+    }
+    for (const TokenIds& ids : generate(model, prompts, {.max_new_tokens = kAnswerTokens})) {
+      const Question& question = questions[answers.size()];
+      answers.push_back({question.prompt, question.expected, tokenizer.decode(ids, true)});
+    }
   }
   return answers;
 }

@@ -20,8 +20,9 @@ struct Question {
 std::vector<Question> first_questions(const Config& config, const CausalLM& model,
                                       const Tokenizer& tokenizer);
 
-/// The model's greedy answers of at most 64 tokens, all questions in one batch.
+/// The model's greedy answers of at most 64 tokens, in batches of prompts of about
+/// `max_tokens` tokens.
 std::vector<Answer> answer(const CausalLM& model, const Tokenizer& tokenizer,
-                           const std::vector<Question>& questions);
+                           const std::vector<Question>& questions, int64_t max_tokens);
 
 }  // namespace tptt

@@ -45,8 +45,15 @@ TEST_CASE("the report's questions are the first rows that can be asked") {
   REQUIRE(ten.size() == 10);
   CHECK(ten[1].prompt == "count to 1:");
   CHECK(ten[1].expected == "xx done");
-  CHECK(answer(*model, *tokenizer, ten).size() == 10);
-  CHECK(answer(*model, *tokenizer, {}).empty());
+  const auto together = answer(*model, *tokenizer, ten, 10000),
+             alone = answer(*model, *tokenizer, ten, 1);
+  REQUIRE(together.size() == 10);
+  REQUIRE(alone.size() == 10);
+  for (size_t i = 0; i < 10; ++i) {
+    CHECK(together[i].prompt == ten[i].prompt);
+    CHECK(together[i].text == alone[i].text);
+  }
+  CHECK(answer(*model, *tokenizer, {}, 100).empty());
   config.data.max_length = int64_t(ten[0].ids.size()) - 1;
   CHECK(first_questions(config, *model, *tokenizer).empty());
   config.data.max_length = 64;
