@@ -4,6 +4,8 @@
 
 namespace tptt {
 
+inline constexpr const char* kArrow = " \u2192 ";
+
 /// Text that stands for itself in HTML and SVG; control characters become U+FFFD.
 std::string escape_html(const std::string& text);
 

@@ -1,14 +1,11 @@
 #include "trainer/number_text.h"
 
 #include <cmath>
-#include <cstdio>
 
 namespace tptt {
 
 std::string rounded(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
+  return format_text("%.4g", value);
 }
 
 std::string grouped(int64_t value) {
@@ -19,20 +16,13 @@ std::string grouped(int64_t value) {
 }
 
 std::string duration_text(double seconds) {
-  char text[64];
   constexpr double kLongest = 1e12;  // what llround takes
   if (!(seconds < kLongest)) return "very long";
+  if (seconds < 10) return format_text("%.1f s", seconds);
   const long long whole = std::llround(seconds);
-  if (seconds < 10) {
-    std::snprintf(text, sizeof text, "%.1f s", seconds);
-  } else if (whole < 60) {
-    std::snprintf(text, sizeof text, "%lld s", whole);
-  } else if (whole < 3600) {
-    std::snprintf(text, sizeof text, "%lld min %lld s", whole / 60, whole % 60);
-  } else {
-    std::snprintf(text, sizeof text, "%lld h %lld min", whole / 3600, whole / 60 % 60);
-  }
-  return text;
+  if (whole < 60) return format_text("%lld s", whole);
+  if (whole < 3600) return format_text("%lld min %lld s", whole / 60, whole % 60);
+  return format_text("%lld h %lld min", whole / 3600, whole / 60 % 60);
 }
 
 }  // namespace tptt

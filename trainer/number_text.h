@@ -1,9 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 
 namespace tptt {
+
+/// What printf writes, up to 511 bytes.
+template <class... Values>
+std::string format_text(const char* pattern, Values... values) {
+  char text[512];
+  std::snprintf(text, sizeof text, pattern, values...);
+  return text;
+}
 
 /// Four significant digits: "0.008123", "4.181".
 std::string rounded(double value);

@@ -14,7 +14,6 @@ using Points = std::vector<std::pair<double, double>>;
 using Value = std::optional<double> (*)(const MetricsRow&);
 
 constexpr size_t kMostPoints = 500, kMostColumns = 48;
-constexpr const char* kTo = " \u2192 ";
 
 Points points_of(const std::vector<MetricsRow>& rows, Value value) {
   Points points;
@@ -53,7 +52,7 @@ Points smoothed(const Points& points) {
 
 std::string range(const Points& points) {
   return rounded(points.front().second) +
-         (points.size() > 1 ? kTo + rounded(points.back().second) : "");
+         (points.size() > 1 ? kArrow + rounded(points.back().second) : "");
 }
 
 // The values themselves faint, smoothed on top of them where there are many.

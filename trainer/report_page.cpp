@@ -10,7 +10,6 @@ namespace tptt {
 namespace {
 
 constexpr size_t kMostText = 1500, kMostConfig = 200000, kMostFiles = 200;
-constexpr const char* kTo = " \u2192 ";
 
 std::string text(const std::string& value) {
   return escape_html(cut_text(value, kMostText));
@@ -31,7 +30,7 @@ std::vector<Value> all_of(const std::vector<MetricsRow>& rows,
 }
 
 std::string first_to_last(const std::vector<double>& values) {
-  return values.size() > 1 ? rounded(values.front()) + kTo + rounded(values.back())
+  return values.size() > 1 ? rounded(values.front()) + kArrow + rounded(values.back())
                            : rounded(values.front());
 }
 

@@ -2,22 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "trainer/number_text.h"
 
 namespace tptt {
 namespace {
 
-template <class... Values>
-std::string format(const char* pattern, Values... values) {
-  char text[128];
-  std::snprintf(text, sizeof text, pattern, values...);
-  return text;
-}
-
 std::string line(const char* name, const std::string& text) {
-  return format("  %-11s ", name) + text + "\n";
+  return format_text("  %-11s ", name) + text + "\n";
 }
 
 std::string arrow(const std::pair<double, double>& ends) {
@@ -49,21 +41,22 @@ std::string head_text(const RunHead& head) {
   return "tptt " + head.version + " trains " + head.model + "\n" + line("method", head.method) +
          line("parameters", grouped(head.total_parameters) + ", of which " +
                                 grouped(head.trainable_parameters) + " are trained" +
-                                format(" (%.2g%%)", share)) +
+                                format_text(" (%.2g%%)", share)) +
          line("data", data_line(head)) +
          (head.eval_rows > 0 ? line("evaluation", grouped(head.eval_rows) + " rows") : "") +
          line("steps", grouped(head.steps) + " of about " + grouped(head.tokens_per_step) +
-                           " tokens, " + format("%.3g epochs", head.epochs)) +
+                           " tokens, " + format_text("%.3g epochs", head.epochs)) +
          line("compute", head.dtype + " on " + head.device + ", " + std::to_string(head.threads) +
                              (head.threads == 1 ? " thread" : " threads")) +
          line("output", head.output_dir);
 }
 
 std::string summary_text(const RunSummary& s) {
-  std::string out = "done: " + grouped(s.steps) + " steps, " + grouped(s.tokens) + " tokens in " +
-                    duration_text(s.seconds) + "\n" +
-                    line("speed", grouped(std::llround(s.tokens_per_second)) +
-                                      " tokens/s, peak memory " + format("%.2f GB", s.peak_rss_gb));
+  std::string out =
+      "done: " + grouped(s.steps) + " steps, " + grouped(s.tokens) + " tokens in " +
+      duration_text(s.seconds) + "\n" +
+      line("speed", grouped(std::llround(s.tokens_per_second)) + " tokens/s, peak memory " +
+                        format_text("%.2f GB", s.peak_rss_gb));
   if (s.loss) out += line("loss", arrow(*s.loss));
   if (s.eval_loss)
     out += line("eval loss",

@@ -16,8 +16,8 @@ std::string draw_shades(const std::vector<std::string>& paths) {
   std::string out;
   for (int i = 0; i < kShades; ++i)
     if (!paths[size_t(i)].empty())
-      out += svg_format("<path class='f0' shape-rendering='crispEdges' fill-opacity='%.2f' d='",
-                        0.06 + 0.94 * i / (kShades - 1)) +
+      out += format_text("<path class='f0' shape-rendering='crispEdges' fill-opacity='%.2f' d='",
+                         0.06 + 0.94 * i / (kShades - 1)) +
              paths[size_t(i)] + "'/>\n";
   return out;
 }
@@ -45,7 +45,7 @@ std::string draw_scale(const Scale& scale, double y) {
   std::vector<std::string> paths(kShades);
   const double width = 10, left = 130;
   for (int i = 0; i < kShades; ++i)
-    paths[size_t(i)] = svg_format("M%.0f %.0fh%.0fv9h-%.0fz", left + width * i, y, width, width);
+    paths[size_t(i)] = format_text("M%.0f %.0fh%.0fv9h-%.0fz", left + width * i, y, width, width);
   return draw_shades(paths) + svg_text(left - 6, y + 9, rounded(scale.low), "text-anchor='end'") +
          svg_text(left + width * kShades + 6, y + 9,
                   rounded(scale.high) + (scale.log ? " (log)" : ""), "");
@@ -65,11 +65,11 @@ std::string svg_heat_map(const HeatMap& map) {
     out += svg_text(kLabels - 6, y + 18, map.rows[r], "text-anchor='end'");
     for (size_t c = 0; c < map.columns.size(); ++c) {
       const double x = kLabels + cell_width * double(c), v = map.values[r][c];
-      out += svg_format(
+      out += format_text(
           "<rect class='f0' fill-opacity='%.2f' x='%.1f' y='%.0f' width='%.1f' height='%.0f'/>",
           0.05 + 0.95 * v, x, y, cell_width - 1, kCellHeight - 1);
       out +=
-          svg_text(x + cell_width / 2, y + 18, svg_format("%.0f%%", 100 * v),
+          svg_text(x + cell_width / 2, y + 18, format_text("%.0f%%", 100 * v),
                    v > 0.8 ? "text-anchor='middle' class='on'" : "text-anchor='middle' class='in'");
     }
   }
@@ -94,8 +94,8 @@ std::string svg_layer_map(const LayerMap& map) {
     for (size_t c = 0; c < map.values[r].size(); ++c)
       if (const auto& value = map.values[r][c]; value && std::isfinite(*value))
         paths[size_t(scale.shade(*value))] +=
-            svg_format("M%.2f %.2fh%.2fv%.2fh-%.2fz", kLabels + cell_width * double(c),
-                       kHead + cell_height * double(r), cell_width, cell_height, cell_width);
+            format_text("M%.2f %.2fh%.2fv%.2fh-%.2fz", kLabels + cell_width * double(c),
+                        kHead + cell_height * double(r), cell_width, cell_height, cell_width);
   std::string out = open_svg(kSvgWidth, bottom + 44, map.title,
                              map.title + " of each layer by step, from " + rounded(scale.low) +
                                  " to " + rounded(scale.high)) +

@@ -49,21 +49,21 @@ std::vector<double> log_ticks(const Axis& axis) {
 std::string draw_axes(const LinePlot& plot, const Axis& x, const Axis& y) {
   std::string out;
   for (const double at : ticks(y.low, y.high)) {
-    out += svg_format("<path class='grid' d='M%.1f %.1fH%.1f'/>\n", x.from, y.place(at), x.to);
+    out += format_text("<path class='grid' d='M%.1f %.1fH%.1f'/>\n", x.from, y.place(at), x.to);
     out += svg_text(x.from - 6, y.place(at) + 4, rounded(at), "text-anchor='end'");
   }
   for (const double at : x.log ? log_ticks(x) : ticks(x.low, x.high))
     out += svg_text(x.place(at), y.from + 16, rounded(at), "text-anchor='middle'");
-  out += svg_format("<path class='grid' d='M%.1f %.1fV%.1fH%.1f' fill='none'/>\n", x.from, y.to,
-                    y.from, x.to);
+  out += format_text("<path class='grid' d='M%.1f %.1fV%.1fH%.1f' fill='none'/>\n", x.from, y.to,
+                     y.from, x.to);
   return out + svg_text((x.from + x.to) / 2, kHeight - 6, plot.x_label, "text-anchor='middle'");
 }
 
 std::string marker(size_t color, double x, double y) {
   if (color % 2 == 0)
-    return svg_format("<circle class='f%zu' cx='%.1f' cy='%.1f' r='3.2'/>", color, x, y);
-  return svg_format("<rect class='f%zu' x='%.1f' y='%.1f' width='6' height='6'/>", color, x - 3,
-                    y - 3);
+    return format_text("<circle class='f%zu' cx='%.1f' cy='%.1f' r='3.2'/>", color, x, y);
+  return format_text("<rect class='f%zu' x='%.1f' y='%.1f' width='6' height='6'/>", color, x - 3,
+                     y - 3);
 }
 
 std::string draw_line(const PlotLine& line, size_t color, const Axis& x, const Axis& y) {
@@ -75,11 +75,11 @@ std::string draw_line(const PlotLine& line, size_t color, const Axis& x, const A
       begun = false;
       continue;
     }
-    path += svg_format("%c%.1f %.1f", begun ? 'L' : 'M', x.place(px), y.place(py));
+    path += format_text("%c%.1f %.1f", begun ? 'L' : 'M', x.place(px), y.place(py));
     if (marked) marks += marker(color, x.place(px), y.place(py));
     begun = true;
   }
-  return svg_format("<path class='s%zu%s' d='", color, named ? "" : " faint") + path +
+  return format_text("<path class='s%zu%s' d='", color, named ? "" : " faint") + path +
          (color % 2 == 1 && named ? "' stroke-dasharray='6 3'/>" : "'/>") + marks + "\n";
 }
 
