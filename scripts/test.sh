@@ -17,12 +17,12 @@ check() {  # a parity script
   if .venv-peers/bin/python "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 if [ "${1:-}" = --parity ]; then
-  if [ ! -f .venv-peers/ready-4 ]; then
+  if [ ! -f .venv-peers/ready-5 ]; then
     echo "installing the Python peers in .venv-peers"
     [ -x .venv-peers/bin/python ] || python3 -m venv .venv-peers
-    .venv-peers/bin/pip install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 gguf numpy jinja2 einops sentencepiece protobuf xllamacpp==2026.10.11549 "mlx[cpu]==0.32.4" 2>&1 | grep -v WARNING || true
+    .venv-peers/bin/pip install -q torch==2.13.0 transformers==5.23.0 peft==0.21.2 gguf numpy jinja2 einops sentencepiece protobuf xllamacpp==2026.10.11549 "mlx[cpu]==0.32.4" tensorboard==2.21.0 2>&1 | grep -v WARNING || true
     .venv-peers/bin/pip install -q --no-deps tptt==0.12.1 mlx-lm==0.32.2 2>&1 | grep -v WARNING || true  # their other needs are for training
-    touch .venv-peers/ready-4
+    touch .venv-peers/ready-5
   fi
   [ -f .cache/smollm2/config.json ] || .venv-peers/bin/python tests/e2e/make_smollm2_dir.py .cache/smollm2
   check tests/e2e/remake_golden.py build .cache/smollm2
@@ -34,6 +34,7 @@ if [ "${1:-}" = --parity ]; then
   check tests/e2e/parity_tptt.py build/tptt .cache/smollm2
   check tests/e2e/parity_export.py build/tptt .cache/smollm2
   check tests/e2e/parity_gguf_lora.py build/tptt .cache/smollm2
+  check tests/e2e/parity_tensorboard.py build/tptt
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$status" -eq 0 ]

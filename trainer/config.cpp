@@ -1,5 +1,7 @@
 #include "trainer/config.h"
 
+#include <algorithm>
+
 #include "models/formats/error.h"
 #include "models/formats/json.h"
 #include "trainer/config_keys.h"
@@ -55,6 +57,11 @@ YamlNode tree_from_json(const Json& json, const std::string& where) {
 }
 
 }  // namespace
+
+bool reports_to(const TrainingSection& training, const std::string& name) {
+  const auto& names = training.report_to;
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 Config load_config(const std::string& path, const std::vector<std::string>& overrides) {
   YamlNode root = read_yaml_file(path);

@@ -75,7 +75,11 @@ struct TrainingSection {
   double neftune_noise_alpha = 0;
   int64_t seed = 42;
   int64_t num_threads = 0;  // 0: all cores
+  std::vector<std::string> report_to = {"jsonl", "tensorboard", "html"};
 };
+
+/// Whether training.report_to has this name.
+bool reports_to(const TrainingSection& training, const std::string& name);
 
 /// A whole training configuration (design: model, liza, lora, data, training).
 struct Config {
@@ -98,8 +102,8 @@ std::string to_yaml(const Config& config);
 std::string config_reference();
 
 /// Dotted names of keys whose values differ and that a resumed run may not change (all but
-/// output_dir, max_steps, num_train_epochs and the logging, save and eval cadence). An `auto` in
-/// `now` fits whatever the earlier run resolved it to.
+/// output_dir, max_steps, num_train_epochs, report_to and the logging, save and eval cadence). An
+/// `auto` in `now` fits whatever the earlier run resolved it to.
 std::vector<std::string> resume_conflicts(const Config& before, const Config& now);
 
 /// liza_config.json: the `liza:` section under the same keys. Missing keys take defaults, unknown

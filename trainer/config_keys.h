@@ -22,6 +22,7 @@ struct Rule {
   std::vector<std::string> not_yet = {};       // known elsewhere, refused as "not supported yet"
   bool (*fits)(const std::string&) = nullptr;  // further texts beside choices
   const char* fits_text = "";                  // what `fits` takes, for messages
+  bool any_of = false;                         // a list of some of the choices
   bool required = false;
   bool may_change = false;    // a resumed run may have another value
   bool adapter_only = false;  // in liza_config.json, not in the YAML
@@ -246,6 +247,10 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
   key("seed", training.seed, kCount, "Seed of data order, dropout and initial weights");
   key("num_threads", training.num_threads, Rule{.min = 0, .max = 4096},
       "CPU threads; 0: all cores");
+  key("report_to", training.report_to,
+      Rule{.choices = {"jsonl", "tensorboard", "html"}, .any_of = true, .may_change = true},
+      "What a run writes of itself: metrics.jsonl, TensorBoard's event files, report.html (drawn "
+      "from metrics.jsonl, with ten answers before and after training)");
 }
 
 void visit_keys(Is<Config> auto& config, auto&& key) {

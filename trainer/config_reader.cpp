@@ -129,14 +129,14 @@ void read_value(const YamlNode& node, const std::string& key, const Rule& rule, 
   to = node.text;
 }
 
-// A list of names without repetition.
+// A list of names, or of some of the rule's choices, without repetition.
 void read_names(const YamlNode& node, const std::string& key, const std::string& expected,
-                std::vector<std::string>& to) {
+                std::vector<std::string>& to, const Rule& rule = {.required = true}) {
   if (node.kind != YamlNode::Kind::List) fail_type(node, key, expected.c_str());
   to.clear();
   for (const YamlNode& item : node.items) {
     std::string& name = to.emplace_back();
-    read_value(item, key, Rule{.required = true}, name);
+    read_value(item, key, rule, name);
     if (std::count(to.begin(), to.end(), name) > 1) fail(item, key, "lists " + name + " twice");
   }
 }
@@ -151,6 +151,12 @@ void refuse_among_others(const YamlNode& node, const std::string& key, const std
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
                 std::vector<std::string>& to) {
   if (rule.choices.empty()) return read_names(node, key, "a list of names", to);
+  if (rule.any_of) {
+    read_names(node, key, "a list of some of " + join(rule.choices), to,
+               Rule{.choices = rule.choices});
+    if (to.empty()) fail(node, key, "must not be an empty list");
+    return;
+  }
   const std::string& all = rule.choices.front();
   if (node.kind == YamlNode::Kind::Scalar && node.text == all) {
     to = {all};
@@ -385,6 +391,8 @@ void check_across(const YamlNode& root, const Config& config) {
   needs_eval(training.eval_steps > 0 && training.eval_strategy != "no", "eval_steps");
   needs_eval(training.early_stopping_patience > 0, "early_stopping_patience");
   needs_eval(training.load_best_model_at_end, "load_best_model_at_end");
+  if (reports_to(training, "html") && !reports_to(training, "jsonl"))
+    refuse("training.report_to", "has html, which is drawn from metrics.jsonl: add jsonl");
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ std::string type_name(const Rule& rule) {
   if constexpr (std::is_same_v<Value, std::optional<int64_t>>) return "whole number or none";
   if constexpr (std::is_same_v<Value, double>) return "number";
   if constexpr (std::is_same_v<Value, bool>) return "true or false";
-  if constexpr (std::is_same_v<Value, std::vector<std::string>>) return "list of text";
+  if constexpr (std::is_same_v<Value, std::vector<std::string>>)
+    return rule.any_of ? "list of choices" : "list of text";
   if constexpr (std::is_same_v<Value, std::vector<double>>) return "list of numbers";
   if constexpr (std::is_same_v<Value, std::vector<int64_t>>) return "list of whole numbers";
   if constexpr (std::is_same_v<Value, ModuleNames>) return "list of text, or text";
@@ -49,8 +50,8 @@ std::string type_name(const Rule& rule) {
 std::string limits(const Rule& rule, bool is_list) {
   std::string text;
   for (const std::string& choice : rule.choices) {
-    if (is_list) break;  // the one word that stands for all names
-    text += (text.empty() ? " One of `" : ", `") + choice + "`";
+    if (is_list && !rule.any_of) break;  // the one word that stands for all names
+    text += (!text.empty() ? ", `" : is_list ? " Any of `" : " One of `") + choice + "`";
   }
   if (rule.fits) text += std::string(", `") + rule.fits_text + "`";
   if (std::isfinite(rule.min)) {

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <memory>
+#include <mutex>
 
 namespace tptt {
 namespace {
@@ -21,6 +22,9 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+std::mutex warnings_mutex;
+LoggedWarnings warnings;
+
 spdlog::string_view_t view(std::string_view line) {
   return {line.data(), line.size()};
 }
@@ -32,12 +36,24 @@ void log_info(std::string_view line) {
 }
 void log_warning(std::string_view line) {
   logger().warn(view(line));
+  constexpr size_t kMost = 100;
+  const std::lock_guard lock(warnings_mutex);
+  if (warnings.lines.size() < kMost) {
+    warnings.lines.emplace_back(line);
+  } else {
+    ++warnings.num_more;
+  }
 }
 void log_error(std::string_view line) {
   logger().error(view(line));
 }
 void log_debug(std::string_view line) {
   logger().debug(view(line));
+}
+
+LoggedWarnings logged_warnings() {
+  const std::lock_guard lock(warnings_mutex);
+  return warnings;
 }
 
 void set_log_verbose(bool verbose) {

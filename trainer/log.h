@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace tptt {
 
@@ -9,6 +12,13 @@ void log_info(std::string_view line);
 void log_warning(std::string_view line);
 void log_error(std::string_view line);
 void log_debug(std::string_view line);
+
+/// The process's warnings so far, oldest first, for a run's report.
+struct LoggedWarnings {
+  std::vector<std::string> lines;  // at most 100
+  int64_t num_more = 0;
+};
+LoggedWarnings logged_warnings();
 
 /// Shows debug lines too.
 void set_log_verbose(bool verbose);

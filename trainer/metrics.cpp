@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <limits>
 
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
@@ -16,32 +17,66 @@ namespace tptt {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+void read_layers(const Json& json, const char* name, const std::string& where,
+                 std::vector<std::optional<double>>& layers) {
+  const auto it = json.find(name);
+  if (it == json.end()) return;
+  if (!it->is_array()) throw Error(where + ": liza." + name + " must be a list");
+  for (const Json& value : *it) {
+    if (!value.is_null() && !value.is_number())
+      throw Error(where + ": liza." + name + " must hold numbers and nulls");
+    layers.push_back(value.is_null() ? std::nullopt : std::optional(value.get<double>()));
+  }
+}
+
+MetricsRow row_from_json(const Json& json, const std::string& where) {
+  MetricsRow row;
+  row.step = json_int(json, "step", where);
+  row.epoch = json_number(json, "epoch", where);
+  visit_scalars(row, [&]<class Number>(const char* name, std::optional<Number>& value) {
+    if (!json.contains(name)) return;
+    if constexpr (std::is_same_v<Number, double>) {
+      value = json_number(json, name, where, kNan);
+    } else {
+      value = json_int(json, name, where);
+    }
+  });
+  if (const auto it = json.find("liza"); it != json.end() && it->is_object())
+    visit_layers(row.liza.emplace(),
+                 [&](const char* name, auto& layers) { read_layers(*it, name, where, layers); });
+  return row;
+}
+
+}  // namespace
+
 std::string to_json_line(const MetricsRow& row) {
   nlohmann::ordered_json json = {{"step", row.step}, {"epoch", row.epoch}};
-  const auto put = [&json](const char* name, const auto& value) {
+  visit_scalars(row, [&json](const char* name, const auto& value) {
     if (value) json[name] = *value;
-  };
-  put("loss", row.loss);
-  put("learning_rate", row.learning_rate);
-  put("mag_weight", row.mag_weight);
-  put("grad_norm", row.grad_norm);
-  put("target_tokens", row.target_tokens);
-  put("tokens_per_second", row.tokens_per_second);
-  put("step_seconds", row.step_seconds);
-  put("peak_rss_gb", row.peak_rss_gb);
-  put("eval_loss", row.eval_loss);
+  });
   if (row.liza) {
-    const auto list = [](const std::vector<std::optional<double>>& values) {
-      nlohmann::ordered_json out = nlohmann::ordered_json::array();
-      for (const auto& value : values) value ? out.push_back(*value) : out.push_back(nullptr);
-      return out;
-    };
-    json["liza"] = {{"mag_weight", list(row.liza->mag_weight)},
-                    {"softmax_rms", list(row.liza->softmax_rms)},
-                    {"linear_rms", list(row.liza->linear_rms)},
-                    {"state_norm", list(row.liza->state_norm)}};
+    visit_layers(*row.liza, [&json](const char* name, const auto& values) {
+      auto& list = json["liza"][name] = nlohmann::ordered_json::array();
+      for (const auto& value : values) value ? list.push_back(*value) : list.push_back(nullptr);
+    });
   }
   return json.dump();
+}
+
+std::vector<MetricsRow> read_metrics(const fs::path& path) {
+  std::vector<MetricsRow> rows;
+  if (!fs::exists(path)) return rows;
+  std::ifstream file(path);
+  if (!file) throw Error(path.string() + ": cannot be opened for reading");
+  for (std::string line; std::getline(file, line);) {
+    const std::string where = path.string() + ":" + std::to_string(rows.size() + 1);
+    rows.push_back(row_from_json(parse_json(line, where), where));
+  }
+  return rows;
 }
 
 void truncate_metrics(const fs::path& path, int64_t step) {

@@ -31,8 +31,31 @@ struct MetricsRow {
   std::optional<LizaMetrics> liza = {};
 };
 
+/// The scalars of a row and what is there of each layer, by the names users see; each named once.
+void visit_scalars(auto& row, auto&& value) {
+  value("loss", row.loss);
+  value("learning_rate", row.learning_rate);
+  value("mag_weight", row.mag_weight);
+  value("grad_norm", row.grad_norm);
+  value("target_tokens", row.target_tokens);
+  value("tokens_per_second", row.tokens_per_second);
+  value("step_seconds", row.step_seconds);
+  value("peak_rss_gb", row.peak_rss_gb);
+  value("eval_loss", row.eval_loss);
+}
+void visit_layers(auto& liza, auto&& values) {
+  values("mag_weight", liza.mag_weight);
+  values("softmax_rms", liza.softmax_rms);
+  values("linear_rms", liza.linear_rms);
+  values("state_norm", liza.state_norm);
+}
+
 /// The row as one line of JSON, without the newline; numbers that are not finite become null.
 std::string to_json_line(const MetricsRow& row);
+
+/// The rows of a metrics.jsonl; none where there is no file. What is null becomes NaN; other keys
+/// are passed over. Throws Error.
+std::vector<MetricsRow> read_metrics(const std::filesystem::path& path);
 
 /// Drops the rows after `step` and a last line that a crash cut off. A missing file stays missing.
 /// Throws Error.

@@ -76,7 +76,7 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
 void show_count(const std::string& what, int64_t done, int64_t total) {
   if (::isatty(STDERR_FILENO) != 1) return;
   std::fprintf(stderr, "\r\x1b[K%s %lld/%lld%s", what.c_str(), static_cast<long long>(done),
-               static_cast<long long>(total), done >= total ? "\n" : "");
+               static_cast<long long>(total), done >= total ? "\r\x1b[K" : "");
 }
 
 void end_progress(const Progress& progress) {

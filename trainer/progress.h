@@ -22,7 +22,8 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
 /// Leaves the bar's last state on a line of its own.
 void end_progress(const Progress& progress);
 
-/// Shows "WHAT done/total" on a terminal, redrawn in place; nothing elsewhere.
+/// Shows "WHAT done/total" on a terminal, redrawn in place and gone when done; nothing
+/// elsewhere.
 void show_count(const std::string& what, int64_t done, int64_t total);
 
 /// "step 10/100 loss 2.310 lr 1.0e-03 mu 0.100 812 tok/s eta 1:02", what is not set left out.

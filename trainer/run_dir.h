@@ -18,6 +18,8 @@ struct RunDir {
   std::filesystem::path config_yaml() const { return root / "config.yaml"; }
   std::filesystem::path run_json() const { return root / "run.json"; }
   std::filesystem::path metrics_jsonl() const { return root / "metrics.jsonl"; }
+  std::filesystem::path samples_before_json() const { return root / "samples_before.json"; }
+  std::filesystem::path report_html() const { return root / "report.html"; }
   std::filesystem::path adapter() const { return root / "adapter"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
   /// checkpoints/step-000100

@@ -20,6 +20,7 @@
 #include "trainer/best.h"
 #include "trainer/checkpoint_dir.h"
 #include "trainer/config_warnings.h"
+#include "trainer/evaluate/questions.h"
 #include "trainer/evaluate/sample.h"
 #include "trainer/file_sum.h"
 #include "trainer/forecast.h"
@@ -29,7 +30,9 @@
 #include "trainer/loss.h"
 #include "trainer/metrics.h"
 #include "trainer/progress.h"
+#include "trainer/records.h"
 #include "trainer/run_dir.h"
+#include "trainer/run_head.h"
 #include "trainer/runtime.h"
 #include "trainer/schedule.h"
 #include "trainer/train_data.h"
@@ -144,11 +147,13 @@ class Run {
     restore();
     if (config_.liza)  // as the last step left it
       set_mag_weight(*model_, mag_weight_at(config_.liza->mag, std::max<int64_t>(step_ - 1, 0)));
-    truncate_metrics(dir_->metrics_jsonl(), dir_->resume_from ? step_ : -1);
+    records_.emplace(*dir_, config_, dir_->resume_from ? step_ : -1);
     write_run_json();
+    std::fputs(head_text(describe_run(config_, *model_, data_, total_)).c_str(), stderr);
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     if (step_ == 0 && !data_.eval.empty() && config_.training.eval_strategy != "no") evaluate();
+    if (step_ == 0 && records_->draws_report()) records_->keep_before(answers());
     loop();
     finish();
   }
@@ -171,6 +176,9 @@ class Run {
         save();
       if (caught_signal) {
         end_progress(progress_);
+        if (records_->draws_report())
+          records_->write_report("interrupted after " + steps_done(), seconds_since(start_), {});
+        log_info("interrupted after " + steps_done() + ": the same command goes on from there");
         throw Interrupted{128 + int(caught_signal)};
       }
     }
@@ -236,7 +244,7 @@ class Run {
     row.tokens_per_second = double(r.tokens) / seconds;
     row.step_seconds = seconds;
     row.peak_rss_gb = peak_rss_gb();
-    append_metrics(dir_->metrics_jsonl(), row);
+    records_->log(row);
     if (row.liza) check_states(*model_, *row.liza);
     const double per_step = seconds_since(start_) / double(step_ - first_step_);
     show_progress(progress_, row, per_step * double(total_ - step_));
@@ -270,19 +278,37 @@ class Run {
     moved_ |= lr > 0;
   }
 
-  void evaluate() {
+  // As readers of the adapter will have it.
+  void settle_mag_weight() {
     if (config_.liza && mag_alternates(config_.liza->mag))
       set_mag_weight(*model_, config_.liza->mag.mag_weight);
+  }
+
+  std::vector<Answer> answers() {
+    settle_mag_weight();
+    const TrainingSection& t = config_.training;
+    const int64_t rows = std::min(t.per_device_train_batch_size, t.per_device_eval_batch_size);
+    return answer(*model_, *tokenizer_, first_questions(config_, *model_, *tokenizer_),
+                  rows * config_.data.max_length);
+  }
+
+  std::string steps_done() const {
+    return std::to_string(step_) + " of " + std::to_string(total_) + " steps";
+  }
+
+  void evaluate() {
+    settle_mag_weight();
     const LossScore score = evaluate_loss(
         *model_, data_.eval, config_.training.per_device_eval_batch_size * config_.data.max_length);
+    records_->evaluated(step_, score.examples);
     if (step_ == 0) eval_loss_before_ = score.loss;
     eval_loss_ = score.loss;
     if (step_ > 0) take_evaluation(best_, score.loss, step_);
     MetricsRow row = new_row();
     row.eval_loss = score.loss;
     row.target_tokens = score.num_target_tokens;
-    append_metrics(dir_->metrics_jsonl(), row);
-    log_info("step " + std::to_string(step_) + ": eval loss " + std::to_string(score.loss));
+    records_->log(row);
+    log_info("step " + std::to_string(step_) + ": " + eval_text(score.loss));
   }
 
   AdapterConfig adapter_config() const {
@@ -355,7 +381,10 @@ class Run {
     const bool gates = config_.liza && config_.liza->mag.mode == "learned";
     load_adapter_weights(*model_, dir_->checkpoint(best_.step).string(), gates);
     if (config_.liza) set_mag_weight(*model_, mag_weight_at(config_.liza->mag, best_.step - 1));
-    eval_loss_ = best_.eval_loss;
+    const LossScore score = evaluate_loss(
+        *model_, data_.eval, config_.training.per_device_eval_batch_size * config_.data.max_length);
+    records_->evaluated(best_.step, score.examples);
+    eval_loss_ = score.loss;
     log_info("the adapter is that of step " + std::to_string(best_.step) + ", eval loss " +
              std::to_string(best_.eval_loss));
   }
@@ -381,7 +410,16 @@ class Run {
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
       write_file_atomic((dir_->root / "results.json").string(), results.dump(2) + "\n");
     }
-    log_info("done: adapter in " + adapter);
+    if (records_->draws_report() && (tokens_ > 0 || !std::filesystem::exists(dir_->report_html())))
+      records_->write_report("finished after " + steps_done(), train_seconds_, answers());
+    if (tokens_ == 0) return log_info("nothing left to do: adapter in " + adapter);
+    RunSummary summary = records_->summary();
+    summary.steps = step_ - first_step_;
+    summary.tokens = tokens_;
+    summary.seconds = train_seconds_;
+    summary.tokens_per_second = double(tokens_) / step_seconds_;
+    summary.peak_rss_gb = peak_rss_gb();
+    std::fputs(summary_text(summary).c_str(), stderr);
   }
 
   // Measured, not guessed: the largest step of the first epoch, twice, without an update.
@@ -426,6 +464,7 @@ class Run {
   std::unique_ptr<AdamW> optimizer_;
   Best best_;
   bool moved_ = false;  // an update was made, and the adapter seen to change
+  std::optional<Records> records_;
   Progress progress_;
   Clock::time_point start_;
   int64_t step_ = 0, first_step_ = 0, total_ = 0, tokens_ = 0;

@@ -15,6 +15,7 @@
 #include "tests/trainer/tiny_run.h"
 
 using namespace tptt;
+using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
@@ -65,12 +66,14 @@ TEST_CASE("a run leaves what its documentation says") {
   REQUIRE(outcome.code == 0);
   const fs::path run = dir.path / "run";
   for (const char* name :
-       {"config.yaml", "run.json", "metrics.jsonl", "results.json", "adapter/adapter_config.json",
-        "adapter/adapter_model.safetensors", "adapter/liza_config.json", "adapter/liza.safetensors",
-        "adapter/README.md", "checkpoints/step-000004/manifest.json",
-        "checkpoints/step-000006/optimizer.safetensors"})
+       {"config.yaml", "run.json", "metrics.jsonl", "results.json", "samples_before.json",
+        "report.html", "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
+        "adapter/liza_config.json", "adapter/liza.safetensors", "adapter/README.md",
+        "checkpoints/step-000004/manifest.json", "checkpoints/step-000006/optimizer.safetensors"})
     CHECK(fs::exists(run / name));
   CHECK_FALSE(fs::exists(run / "checkpoints/step-000002"));  // save_total_limit
+  CHECK_THAT(outcome.text, Contains("evaluation  4 rows") && Contains("step 6: eval loss ") &&
+                               Contains("; 95% ") && Contains("try it      tptt generate "));
   const auto rows = metrics_of(run);
   CHECK(rows.front().contains("eval_loss"));
   CHECK(rows.back()["eval_loss"].get<double>() < rows.front()["eval_loss"].get<double>());
@@ -107,6 +110,51 @@ TEST_CASE("a Parquet file trains as the same rows in JSONL do") {
     CHECK(cached == (name == "parquet"));
   }
   CHECK(adapter_of(dir.path / "parquet") == adapter_of(dir.path / "jsonl"));
+}
+
+TEST_CASE("a run writes the records that report_to names") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train = "train " + write_tiny_config(dir.path) + " training.max_steps=1 ";
+  const auto names = [&](const std::string& report_to) {
+    const fs::path run = dir.path / report_to;
+    REQUIRE(run_tptt(train + "training.report_to=[" + report_to + "]" + output(run)).code == 0);
+    std::string found;
+    for (const auto& entry : fs::directory_iterator(run)) {
+      const std::string name = entry.path().filename().string();
+      if (name == "metrics.jsonl") found += "m";
+      if (name.starts_with("events.out.tfevents.")) found += "e";
+      if (name == "report.html" || name == "samples_before.json") found += "h";
+    }
+    return found;
+  };
+  CHECK(names("jsonl") == "m");
+  CHECK(names("tensorboard") == "e");
+  CHECK(names("html,jsonl").size() == 3);
+}
+
+TEST_CASE("a resumed run's report has what was said before training") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string train = "train " + write_tiny_config(dir.path, 12, kLiza) + " ";
+  const fs::path run = dir.path / "run", page = run / "report.html";
+  REQUIRE(run_tptt(train + "training.max_steps=3").code == 0);
+  const std::string before = read_text(run / "samples_before.json");
+  CHECK_THAT(read_text(page), Contains("finished after 3 of 3 steps"));
+  REQUIRE(run_tptt(train).code == 0);
+  CHECK(read_text(run / "samples_before.json") == before);
+  const std::string whole = read_text(page);
+  CHECK_THAT(whole, Contains("finished after 6 of 6 steps") && Contains("paired bootstrap"));
+  CHECK_THAT(whole, Contains("count to 3:") && Contains("before training</span>") &&
+                        Contains("after training</span>") && Contains("layer 0"));
+  CHECK_THAT(run_tptt(train).text, Contains("nothing left to do"));
+  CHECK(read_text(page) == whole);
+  fs::remove(run / "samples_before.json");
+  REQUIRE(run_tptt(train + "training.max_steps=7").code == 0);
+  CHECK_THAT(read_text(page), Contains("without samples_before.json"));
+  write_text(run / "samples_before.json", "{}");
+  CHECK_THAT(run_tptt(train + "training.max_steps=8").text,
+             Contains("samples_before.json: eval_losses must be a list"));
 }
 
 TEST_CASE("the loss is the mean over all targets of the accumulated batch") {
@@ -271,6 +319,8 @@ TEST_CASE("a killed or interrupted run goes on to the same bytes") {
     CHECK(WIFSIGNALED(status));
   } else {
     CHECK(WEXITSTATUS(status) == 128 + signal);
+    CHECK_THAT(read_text(stopped / "report.html"),
+               Contains("Run interrupted after") && Contains("Answers after training are missing"));
   }
   CHECK_FALSE(fs::exists(stopped / "adapter"));
   const Outcome resumed = run_tptt(train + output(stopped));

@@ -4,10 +4,15 @@
 #include <vector>
 
 #include "trainer/evaluate/recall.h"
+#include "trainer/html.h"
 #include "trainer/svg_plot.h"
 
 namespace tptt {
 namespace {
+
+std::string figure(const std::string& svg) {
+  return "<div class='plots'><figure>" + svg + "</figure></div>\n";
+}
 
 std::string percent(double depth) {
   return std::to_string(std::lround(100 * depth)) + "%";
@@ -45,7 +50,7 @@ std::string needle_maps(const Json& results) {
       for (const Json& row : rows_of(rows, branch))
         if (row["depth"].get<double>() == depth) values.push_back(row["accuracy"]);
     }
-    out += svg_heat_map(map);
+    out += "<figure>" + svg_heat_map(map) + "</figure>\n";
   }
   return out;
 }
@@ -71,7 +76,7 @@ double lowest(const PlotLine& line) {
 // A branch that is lost would leave the others no room: it is named, not drawn.
 std::string loss_plot(const Json& results) {
   const auto point = [](const Json& row) { return Point(row["end"], row["loss"]); };
-  LinePlot plot{"Loss by position", "position (end of its range)", "cross-entropy", true, {}, {}};
+  LinePlot plot{"Cross-entropy", "position (end of its range)", true, {}, {}};
   std::string lost;
   for (PlotLine& line : lines_of(results, "perplexity", point)) {
     if (!plot.lines.empty() && lowest(line) > 2 * lowest(plot.lines[0])) {
@@ -82,31 +87,32 @@ std::string loss_plot(const Json& results) {
       plot.lines.push_back(std::move(line));
     }
   }
-  return svg_line_plot(plot) + lost;
+  return figure(svg_line_plot(plot)) + lost;
 }
 
 std::string associative_plot(const Json& results) {
   const auto point = [](const Json& row) { return Point(row["num_keys"], row["accuracy"]); };
-  return svg_line_plot({"Associative recall", "pairs", "share right", true, std::pair(0.0, 1.0),
-                        lines_of(results, "associative", point)});
+  return figure(svg_line_plot({"Share right", "pairs", true, std::pair(0.0, 1.0),
+                               lines_of(results, "associative", point)}));
 }
 
 std::string table(const Json& rows) {
-  std::string out = "<table><tr>";
-  for (const auto& [key, value] : rows[0].items()) out += "<th>" + escape_html(key) + "</th>";
+  std::string out = "<div class='scroll'><table><tr>";
+  for (const auto& [key, value] : rows[0].items())
+    out += "<th class='n'>" + escape_html(key) + "</th>";
   for (const Json& row : rows) {
     out += "</tr>\n<tr>";
     for (const auto& [key, value] : row.items()) {
       char rounded[32];
       std::snprintf(rounded, sizeof rounded, "%.4g", value.is_number() ? value.get<double>() : 0);
-      out += "<td>" +
+      out += "<td class='n'>" +
              (value.is_number_float()
                   ? rounded
                   : escape_html(value.is_string() ? value.get<std::string>() : value.dump())) +
              "</td>";
     }
   }
-  return out + "</tr></table>\n";
+  return out + "</tr></table></div>\n";
 }
 
 std::string describe(const Json& results) {
@@ -120,19 +126,10 @@ std::string describe(const Json& results) {
   return out + ".</p>\n";
 }
 
-constexpr const char* kHead =
-    "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>\n"
-    "<meta name='viewport' content='width=device-width'><title>tptt recall</title>\n<style>\n"
-    "body{font-family:sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\n"
-    "svg{max-width:100%;margin:0 1rem 1rem 0;vertical-align:top}\n"
-    "table{border-collapse:collapse;font-size:.85rem;margin:.5rem 0}\n"
-    "td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:right}\n"
-    "</style></head><body>\n<h1>Long-context recall</h1>\n";
-
 }  // namespace
 
 std::string recall_page(const Json& results) {
-  std::string out = kHead + describe(results);
+  std::string out = "<h1>Long-context recall</h1>\n" + describe(results);
   out +=
       "<p>Branches: <b>softmax</b>: the memory off, full attention; <b>window</b>: the memory off, "
       "attention bounded; <b>mixed</b>: as trained; <b>linear</b>: the memory alone.</p>\n";
@@ -142,8 +139,8 @@ std::string recall_page(const Json& results) {
   out += loss_plot(results);
   out +=
       "<h2>Needle in a haystack</h2>\n<p>A sentence with a five-digit number somewhere in the "
-      "text: how often greedy decoding gives the number at the end.</p>\n" +
-      needle_maps(results);
+      "text: how often greedy decoding gives the number at the end.</p>\n<div class='plots'>" +
+      needle_maps(results) + "</div>\n";
   out +=
       "<h2>Associative recall</h2>\n<p>Lines of word and number, asked again in another order: "
       "how many numbers greedy decoding gives.</p>\n";
@@ -151,7 +148,7 @@ std::string recall_page(const Json& results) {
   for (const char* task : {"perplexity", "needle", "associative"})
     out += std::string("<details><summary>") + task + " in numbers</summary>\n" +
            table(results[task]) + "</details>\n";
-  return out + "</body></html>\n";
+  return html_page("tptt recall", out);
 }
 
 }  // namespace tptt

@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "data/collate.h"
 #include "models/formats/error.h"
+#include "trainer/evaluate/targets.h"
 #include "trainer/generate.h"
-#include "trainer/loss.h"
 #include "trainer/progress.h"
 
 namespace tptt {
@@ -20,6 +21,8 @@ std::string stripped(const std::string& text) {
   if (begin == std::string::npos) return "";
   return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
+
+}  // namespace
 
 std::string expected_answer(const Row& row) {
   return stripped(row.messages.empty() ? row.completion : row.messages.back().content);
@@ -43,8 +46,6 @@ TokenIds prompt_ids(const CausalLM& model, const Tokenizer& tokenizer,
   return encode_chat_prompt(turns, tokenizer, model.config.first_eos(), chat_template);
 }
 
-}  // namespace
-
 LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examples,
                         int64_t max_tokens, Branch branch) {
   c10::AutoGradMode no_grad(false);
@@ -54,20 +55,29 @@ LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examp
     return examples[a].ids.size() < examples[b].ids.size();
   });
   LossScore score;
+  score.examples.resize(examples.size());
   for (size_t begin = 0; begin < order.size();) {
     size_t end = begin;
     for (int64_t tokens = 0; end < order.size(); ++end) {
       tokens += int64_t(examples[order[end]].ids.size());
       if (end > begin && tokens > max_tokens) break;
     }
-    const Batch batch = collate(examples, {order.begin() + begin, order.begin() + end},
-                                model.config.vocab_size, model.device());
-    score.loss += batch_loss(model, batch, {.branch = branch}).item<double>();
-    score.num_target_tokens += batch.targets.numel();
+    const std::vector<int64_t> some(order.begin() + begin, order.begin() + end);
+    const Batch batch = collate(examples, some, model.config.vocab_size, model.device());
+    const at::Tensor hidden =
+        model.hidden(batch.ids, model.context(batch.lengths, {.branch = branch}));
+    const auto tokens = score_rows(model, hidden.index_select(0, batch.target_rows), batch.targets);
+    auto token = tokens.begin();
+    for (const int64_t i : some) {
+      ExampleLoss& loss = score.examples[i];
+      loss.num_target_tokens = examples[i].num_target_tokens();
+      for (int64_t t = 0; t < loss.num_target_tokens; ++t) loss.sum -= (token++)->log_prob;
+    }
     begin = end;
     show_count("examples scored", int64_t(end), int64_t(order.size()));
   }
-  score.loss /= double(std::max<int64_t>(score.num_target_tokens, 1));
+  score.loss = mean_loss(score.examples);
+  for (const ExampleLoss& loss : score.examples) score.num_target_tokens += loss.num_target_tokens;
   return score;
 }
 

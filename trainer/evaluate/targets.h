@@ -12,8 +12,12 @@ struct TokenScore {
   bool greedy = false;  // greedy decoding would have chosen it
 };
 
-/// Scores of ids[t] for every t in `positions` (each above 0) of one sequence; logits exist for
-/// one chunk of positions at a time.
+/// Scores of targets [M] after the normed hidden states [M, E]; logits exist for one chunk of rows
+/// at a time.
+std::vector<TokenScore> score_rows(const CausalLM& model, const at::Tensor& hidden,
+                                   const at::Tensor& targets);
+
+/// Scores of ids[t] for every t in `positions` (each above 0) of one sequence.
 std::vector<TokenScore> score_tokens(const CausalLM& model, const std::vector<int32_t>& ids,
                                      const std::vector<int64_t>& positions, Branch branch);
 

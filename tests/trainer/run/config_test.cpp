@@ -237,6 +237,25 @@ TEST_CASE("the variants of LoRA are read and written back") {
   }
 }
 
+TEST_CASE("report_to is a list of choices") {
+  using Names = std::vector<std::string>;
+  const auto with = [](const std::string& value) {
+    return "model: {name_or_path: m}\ndata: {train: [{path: a.jsonl}]}\n"
+           "training:\n  output_dir: out\n  report_to: " +
+           value;
+  };
+  CHECK(load(with("[tensorboard, jsonl]")).training.report_to == Names{"tensorboard", "jsonl"});
+  CHECK_THAT(refusal(with("jsonl")), Contains("c.yaml:5:14: key 'training.report_to' must be a "
+                                              "list of some of jsonl, tensorboard, html"));
+  CHECK_THAT(refusal(with("[jsonl, wandb]")),
+             Contains("c.yaml:5:22: key 'training.report_to' cannot be wandb: expected one of "
+                      "jsonl, tensorboard, html"));
+  CHECK_THAT(refusal(with("[html]")), Contains("c.yaml:5:14: key 'training.report_to' has html, "
+                                               "which is drawn from metrics.jsonl: add jsonl"));
+  CHECK_THAT(refusal(with("[jsonl, jsonl]")), Contains("lists jsonl twice"));
+  CHECK_THAT(refusal(with("[]")), Contains("empty list"));
+}
+
 TEST_CASE("settings are checked against each other") {
   CHECK_THAT(refusal(kMinimal + "liza: {mag: {mag_weight: 0}}"), Contains("with mode learned"));
   CHECK_THAT(refusal(kMinimal, {"training.warmup_steps=1.5"}), Contains("whole number of steps"));
@@ -302,6 +321,7 @@ TEST_CASE("resume conflicts name what may not change") {
   now.training.num_train_epochs = 1;
   now.training.logging_steps = now.training.eval_steps = now.training.save_steps = 7;
   now.training.save_total_limit = 5;
+  now.training.report_to = {"jsonl"};
   CHECK(resume_conflicts(before, now).empty());
   now.training.learning_rate = 1;
   now.data.train[0].limit = 3;

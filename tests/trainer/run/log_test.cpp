@@ -11,6 +11,7 @@ using namespace tptt;
 
 TEST_CASE("log lines go to stderr with their level, debug only when asked") {
   const TempDir dir;
+  const size_t already = logged_warnings().lines.size();
   const int saved = ::dup(STDERR_FILENO);
   REQUIRE(std::freopen((dir.path / "err").c_str(), "w", stderr));
   log_info("a {} b");
@@ -27,4 +28,6 @@ TEST_CASE("log lines go to stderr with their level, debug only when asked") {
   ::close(saved);
   CHECK(read_text(dir.path / "err") ==
         "info: a {} b\ndebug: shown\n\r\x1b[Kwarning: c\nerror: d\n");
+  REQUIRE(logged_warnings().lines.size() == already + 1);
+  CHECK(logged_warnings().lines.back() == "c");
 }

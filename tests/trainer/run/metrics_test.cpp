@@ -1,6 +1,7 @@
 #include "trainer/metrics.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <limits>
 
 #include "models/formats/error.h"
@@ -39,4 +40,27 @@ TEST_CASE("resuming drops later rows and a cut last line") {
 
 TEST_CASE("metrics that cannot be written are an error") {
   CHECK_THROWS_AS(append_metrics("/nonexistent/metrics.jsonl", {.step = 1}), Error);
+}
+
+TEST_CASE("rows are read back as they were written") {
+  const TempDir dir;
+  const auto path = dir.path / "metrics.jsonl";
+  CHECK(read_metrics(path).empty());
+  const MetricsRow train{.step = 3,
+                         .epoch = 0.5,
+                         .loss = 2.25,
+                         .target_tokens = 10,
+                         .liza = LizaMetrics{{0.5, std::nullopt}, {1.5, 1}, {2, 2}, {3, {}}}};
+  append_metrics(path, train);
+  append_metrics(path, {.step = 4, .loss = std::numeric_limits<double>::quiet_NaN()});
+  const auto rows = read_metrics(path);
+  REQUIRE(rows.size() == 2);
+  CHECK(to_json_line(rows[0]) == to_json_line(train));
+  CHECK(std::isnan(rows[1].loss.value()));
+  for (const char* bad : {"{", "{}", R"({"step":1,"epoch":0,"loss":"x"})",
+                          R"({"step":1,"epoch":0,"liza":{"mag_weight":3}})",
+                          R"({"step":1,"epoch":0,"liza":{"mag_weight":["3"]}})"}) {
+    write_text(path, std::string(bad) + "\n");
+    CHECK_THAT(message_of<Error>([&] { read_metrics(path); }), Catch::Contains("metrics.jsonl:1"));
+  }
 }

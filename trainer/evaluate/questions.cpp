@@ -1,0 +1,65 @@
+#include "trainer/evaluate/questions.h"
+
+#include "data/dataset.h"
+#include "trainer/evaluate/sample.h"
+#include "trainer/generate.h"
+
+namespace tptt {
+namespace {
+
+constexpr int64_t kQuestions = 10, kAnswerTokens = 64;
+
+std::vector<Row> first_rows(const std::vector<DataFile>& files) {
+  std::vector<Row> rows;
+  for (const DataFile& file : files) {
+    const int64_t wanted = kQuestions - int64_t(rows.size());
+    if (wanted == 0) break;
+    const int64_t limit = file.limit > 0 ? std::min(file.limit, wanted) : wanted;
+    for (Row& row : read_rows(file.path, file.format, limit)) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string prompt_text(const Row& row) {
+  if (row.messages.empty()) return row.prompt;
+  if (row.messages.size() == 2) return row.messages[0].content;
+  std::string text;
+  for (size_t i = 0; i + 1 < row.messages.size(); ++i)
+    text += (i > 0 ? "\n\n" : "") + row.messages[i].role + ": " + row.messages[i].content;
+  return text;
+}
+
+}  // namespace
+
+std::vector<Question> first_questions(const Config& config, const CausalLM& model,
+                                      const Tokenizer& tokenizer) {
+  std::vector<Question> questions;
+  for (const Row& row :
+       first_rows(config.data.eval.empty() ? config.data.train : config.data.eval)) {
+    TokenIds ids = prompt_ids(model, tokenizer, config.data.chat_template, row);
+    if (ids.empty() || int64_t(ids.size()) > config.data.max_length) continue;
+    questions.push_back({prompt_text(row), expected_answer(row), std::move(ids)});
+  }
+  return questions;
+}
+
+std::vector<Answer> answer(const CausalLM& model, const Tokenizer& tokenizer,
+                           const std::vector<Question>& questions, int64_t max_tokens) {
+  std::vector<Answer> answers;
+  while (answers.size() < questions.size()) {
+    std::vector<TokenIds> prompts;
+    int64_t tokens = 0;
+    for (size_t i = answers.size(); i < questions.size(); ++i) {
+      tokens += int64_t(questions[i].ids.size());
+      if (!prompts.empty() && tokens > max_tokens) break;
+      prompts.push_back(questions[i].ids);
+    }
+    for (const TokenIds& ids : generate(model, prompts, {.max_new_tokens = kAnswerTokens})) {
+      const Question& question = questions[answers.size()];
+      answers.push_back({question.prompt, question.expected, tokenizer.decode(ids, true)});
+    }
+  }
+  return answers;
+}
+
+}  // namespace tptt
