@@ -288,7 +288,8 @@ class Run {
     settle_mag_weight();
     const TrainingSection& t = config_.training;
     const int64_t rows = std::min(t.per_device_train_batch_size, t.per_device_eval_batch_size);
-    return answer(*model_, *tokenizer_, first_questions(config_, *model_, *tokenizer_),
+    return answer(*model_, *tokenizer_,
+                  questions_of(data_.first_rows, config_, *model_, *tokenizer_),
                   rows * config_.data.max_length);
   }
 

@@ -100,6 +100,21 @@ void load_examples(const RowFiles& rows, const Loader& loader, const Config& con
            std::to_string(data.eval.size()) + " held out");
 }
 
+constexpr size_t kFirstRows = 10;
+
+std::vector<Row> first_rows(const RowFiles& files) {
+  std::vector<Row> held_out, trained;
+  const auto add = [](std::vector<Row>& to, const Row& row) {
+    if (to.size() < kFirstRows) to.push_back(row);
+  };
+  for (const HashedRows& file : files.eval)
+    for (const Row& row : file.rows) add(held_out, row);
+  for (const HashedRows& file : files.train)
+    for (size_t i = 0; i < file.rows.size(); ++i)
+      add(file.held_out[i] ? held_out : trained, file.rows[i]);
+  return held_out.empty() ? trained : held_out;
+}
+
 void make_items(const Config& config, TrainingData& data) {
   if (config.data.packing) {
     data.items = pack_best_fit(data.train, config.data.max_length);
@@ -140,6 +155,7 @@ TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
   TrainingData data;
   load_examples(rows, Loader(config, tokenizer, files, model.first_eos()), config, data);
   make_items(config, data);
+  data.first_rows = first_rows(rows);
   return data;
 }
 

@@ -13,6 +13,7 @@ namespace tptt {
 struct TrainingData {
   std::vector<Example> train, eval;
   std::vector<std::vector<int64_t>> items;  // what a batch counts: the examples of a pack, or one
+  std::vector<Row> first_rows;              // ten that are held out, or trained on where none is
 };
 
 /// Reads, tokenises and packs the files of config.data; `chat_template: auto` becomes the name it

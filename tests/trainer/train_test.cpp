@@ -133,6 +133,22 @@ TEST_CASE("a run writes the records that report_to names") {
   CHECK(names("html,jsonl").size() == 3);
 }
 
+TEST_CASE("a report asks the rows as they were read: columns, template, bad rows and all") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string config = write_tiny_config(dir.path);
+  write_text(dir.path / "odd.jsonl", R"({"q": "one", "a": "two"})"
+                                     "\nno row\n");
+  const std::string files = "[{path: " + (dir.path / "odd.jsonl").string() + ", format: template}]";
+  const Outcome outcome =
+      run_tptt("train " + config + " 'data.train=" + files +
+               "' data.eval=[] data.columns.completion=a data.skip_bad_rows=true "
+               "'data.prompt_template=\"Q: {q} A:\"' training.max_steps=1");
+  INFO(outcome.text);
+  REQUIRE(outcome.code == 0);
+  CHECK_THAT(read_text(dir.path / "run/report.html"), Contains("Q: one A:"));
+}
+
 TEST_CASE("a resumed run's report has what was said before training") {
   const TempDir dir;
   write_tiny_model(dir.path);

@@ -7,18 +7,7 @@
 namespace tptt {
 namespace {
 
-constexpr int64_t kQuestions = 10, kAnswerTokens = 64;
-
-std::vector<Row> first_rows(const std::vector<DataFile>& files) {
-  std::vector<Row> rows;
-  for (const DataFile& file : files) {
-    const int64_t wanted = kQuestions - int64_t(rows.size());
-    if (wanted == 0) break;
-    const int64_t limit = file.limit > 0 ? std::min(file.limit, wanted) : wanted;
-    for (Row& row : read_rows(file.path, file.format, limit)) rows.push_back(std::move(row));
-  }
-  return rows;
-}
+constexpr int64_t kAnswerTokens = 64;
 
 std::string prompt_text(const Row& row) {
   if (row.messages.empty()) return row.prompt;
@@ -31,11 +20,10 @@ std::string prompt_text(const Row& row) {
 
 }  // namespace
 
-std::vector<Question> first_questions(const Config& config, const CausalLM& model,
-                                      const Tokenizer& tokenizer) {
+std::vector<Question> questions_of(const std::vector<Row>& rows, const Config& config,
+                                   const CausalLM& model, const Tokenizer& tokenizer) {
   std::vector<Question> questions;
-  for (const Row& row :
-       first_rows(config.data.eval.empty() ? config.data.train : config.data.eval)) {
+  for (const Row& row : rows) {
     TokenIds ids = prompt_ids(model, tokenizer, config.data.chat_template, row);
     if (ids.empty() || int64_t(ids.size()) > config.data.max_length) continue;
     questions.push_back({prompt_text(row), expected_answer(row), std::move(ids)});

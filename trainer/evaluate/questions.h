@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "data/tokenizer.h"
+#include "data/dataset.h"
 #include "models/causal_lm.h"
 #include "trainer/config.h"
 #include "trainer/report_page.h"
@@ -15,10 +15,9 @@ struct Question {
   TokenIds ids;                  // of the prompt
 };
 
-/// The first ten rows of data.eval, or of data.train where there is none, without those whose
-/// prompt is empty or longer than data.max_length. Throws Error.
-std::vector<Question> first_questions(const Config& config, const CausalLM& model,
-                                      const Tokenizer& tokenizer);
+/// What the rows ask, without those whose prompt is empty or longer than data.max_length.
+std::vector<Question> questions_of(const std::vector<Row>& rows, const Config& config,
+                                   const CausalLM& model, const Tokenizer& tokenizer);
 
 /// The model's greedy answers of at most 64 tokens, in batches of prompts of about
 /// `max_tokens` tokens.

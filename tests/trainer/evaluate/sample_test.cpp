@@ -8,6 +8,7 @@
 #include "tests/trainer/tiny_run.h"
 #include "trainer/evaluate/questions.h"
 #include "trainer/loss.h"
+#include "trainer/train_data.h"
 
 using namespace tptt;
 
@@ -39,9 +40,17 @@ TEST_CASE("the report's questions are the first rows that can be asked") {
   Config config = load_config(write_tiny_config(dir.path), {});
   const auto model = load_dir((dir.path / "model").string());
   const auto tokenizer = load_tokenizer(find_model((dir.path / "model").string()));
-  CHECK(first_questions(config, *model, *tokenizer).size() == 4);  // data.eval's limit
+  const ModelFiles files = find_model((dir.path / "model").string());
+  const auto asked = [&] {
+    const auto rows = load_training_data(config, *tokenizer, files).first_rows;
+    return questions_of(rows, config, *model, *tokenizer);
+  };
+  CHECK(asked().size() == 4);  // data.eval's limit
   config.data.eval.clear();
-  const auto ten = first_questions(config, *model, *tokenizer);
+  config.data.eval_split = 3;
+  CHECK(asked().size() == 3);
+  config.data.eval_split = 0;
+  const auto ten = asked();
   REQUIRE(ten.size() == 10);
   CHECK(ten[1].prompt == "count to 1:");
   CHECK(ten[1].expected == "xx done");
@@ -55,7 +64,9 @@ TEST_CASE("the report's questions are the first rows that can be asked") {
   }
   CHECK(answer(*model, *tokenizer, {}, 100).empty());
   config.data.max_length = int64_t(ten[0].ids.size()) - 1;
-  CHECK(first_questions(config, *model, *tokenizer).empty());
+  CHECK(questions_of(read_rows((dir.path / "rows.jsonl").string(), "auto", 0), config, *model,
+                     *tokenizer)
+            .empty());
   config.data.max_length = 64;
   config.data.chat_template = "chatml";
   write_text(
@@ -64,7 +75,7 @@ TEST_CASE("the report's questions are the first rows that can be asked") {
       R"({"role": "assistant", "content": " a "}]})"
       "\n"
       R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "b"}]})");
-  const auto chats = first_questions(config, *model, *tokenizer);
+  const auto chats = asked();
   REQUIRE(chats.size() == 2);
   CHECK(chats[0].prompt == "system: s\n\nuser: u");
   CHECK(chats[0].expected == "a");
