@@ -11,10 +11,15 @@ total=$(sed -n 's/.*tests failed out of \([0-9]*\)$/\1/p' build/ctest.log)
 bad=$(sed -n 's/.* \([0-9]*\) tests failed out of.*/\1/p' build/ctest.log)
 [ -n "$total" ] || { echo "ctest ran no test" >&2; exit 1; }
 passed=$((total - bad)) failed=$bad
+mapfile -t failures < <(sed -n 's/^\t *[0-9]* - \(.*\) (.*)$/\1/p' build/ctest.log)  # their names, said again at the end
 
 check() {  # a parity script
   echo "parity: $1"
-  if .venv-peers/bin/python "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  if .venv-peers/bin/python "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1)) failures+=("$*")
+  fi
 }
 if [ "${1:-}" = --parity ]; then
   if [ ! -f .venv-peers/ready-5 ]; then
@@ -37,4 +42,5 @@ if [ "${1:-}" = --parity ]; then
   check tests/e2e/parity_tensorboard.py build/tptt
 fi
 echo "$passed passed, $failed failed"
+[ "${#failures[@]}" -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
 [ "$failed" -eq 0 ] && [ "$status" -eq 0 ]
