@@ -119,7 +119,7 @@ std::string answers(const Report& report) {
   if (before.empty() && after.empty()) return "<p class='muted'>No row was asked.</p>\n";
   if (before.empty())
     out += " Answers before training are missing: the run was resumed without samples_before.json.";
-  if (after.empty()) out += " Answers after training are missing: it was interrupted.";
+  if (after.empty()) out += " Answers after training are missing: the run did not finish.";
   out += "</p>\n";
   int number = 0;
   for (const Answer& a : after.empty() ? before : after)

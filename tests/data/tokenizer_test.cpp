@@ -93,6 +93,7 @@ const std::vector<std::string> kGgufKinds = {"qwen3", "smollm3", "gpt-2",  "olmo
 
 }  // namespace
 
+// llama.cpp #3502, #7724, #7881: ids that are not those the model learned with.
 TEST_CASE("tokenizer.json gives Hugging Face's ids and text", "[golden]") {
   std::vector<std::string> kinds = kGgufKinds;
   kinds.insert(kinds.end(), {"llama3", "qwen2", "gpt2", "prefix-space", "llama2", "mistral",

@@ -51,6 +51,7 @@ std::string refusal(const ExportFlags& flags) {
 
 }  // namespace
 
+// peft #1043, #2321, transformers #31293: a merged model is another than base and adapter.
 TEST_CASE("a merged model gives the logits of its base and adapter, in the base's layout") {
   const c10::AutoGradMode no_grad(false);
   for (const std::string name :
@@ -100,6 +101,7 @@ TEST_CASE("a GGUF base is merged into a GGUF file") {
   }
 }
 
+// llama.cpp #6536, #9065, peft #2018: adapters whose export loses something, unsaid.
 TEST_CASE("exports refuse by name what they have no place for") {
   const TempDir dir;
   const std::string base = golden_dir() + "/llama/tied";
@@ -150,6 +152,7 @@ TEST_CASE("an adapter keeps the modules it was given") {
   CHECK(trainables(*again).size() == 2 * 3);
 }
 
+// llama.cpp #11554, unsloth #1546: adapters for llama.cpp.
 TEST_CASE("rank-stabilised adapters with ranks and alphas of their own are scaled as PEFT does") {
   auto model = load_dir(golden_dir() + "/llama/tied");
   LoraConfig config;

@@ -61,6 +61,7 @@ std::unique_ptr<CausalLM> trainable_model(const std::string& operator_mode, doub
 
 }  // namespace
 
+// LongVA #19, transformers #38452, unsloth #1186: the logits of a whole batch take the memory.
 TEST_CASE("the chunked loss and its gradient are cross_entropy's") {
   at::manual_seed(2);
   const double cap = GENERATE(0.0, 3.0);
@@ -219,6 +220,7 @@ TEST_CASE("dropout follows from seed, step and micro-batch alone") {
   CHECK(mean == Approx(batch_loss(*model, batch).item<double>()).epsilon(0.05));
 }
 
+// peft #137, transformers #26221: under checkpointing a frozen input stops every gradient.
 TEST_CASE("gradient checkpointing gives the same loss and gradients, dropout included") {
   const auto mode = GENERATE(as<std::string>(), "", "delta_rule", "gated_delta_product");
   INFO("operator_mode '" << mode << "'");

@@ -309,6 +309,25 @@ TEST_CASE("suspicious data and settings are warned about") {
   CHECK(outcome.text.find("no row trains the model's end token") != std::string::npos);
 }
 
+// LLaMA-Factory #2916, mlx-lm #1658, ainode #186: a run whose loss is NaN goes on and ends as a
+// success.
+TEST_CASE("a run that diverges stops after five steps and leaves a report that says so") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const Outcome outcome = run_tptt("train " + write_tiny_config(dir.path) +
+                                   " training.max_steps=20 training.learning_rate=1e20");
+  INFO(outcome.text);
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.text, Contains("step 2: loss or gradient is not finite; skipped") &&
+                               Contains("error: loss or gradient was not finite for 5 steps in a "
+                                        "row; lower training.learning_rate"));
+  CHECK(metrics_of(dir.path / "run").size() == 6);  // an evaluation, five steps
+  CHECK_FALSE(fs::exists(dir.path / "run/adapter"));
+  CHECK_THAT(read_text(dir.path / "run/report.html"),
+             Contains("Run failed after 5 of 20 steps: loss or gradient was not finite"));
+}
+
+// transformers #33336, peft #859, mlx-lm #97: a run that goes on is another run.
 TEST_CASE("a killed or interrupted run goes on to the same bytes") {
   const TempDir dir;
   write_tiny_model(dir.path);

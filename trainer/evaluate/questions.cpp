@@ -3,6 +3,7 @@
 #include "data/dataset.h"
 #include "trainer/evaluate/sample.h"
 #include "trainer/generate.h"
+#include "trainer/progress.h"
 
 namespace tptt {
 namespace {
@@ -34,6 +35,9 @@ std::vector<Question> questions_of(const std::vector<Row>& rows, const Config& c
 std::vector<Answer> answer(const CausalLM& model, const Tokenizer& tokenizer,
                            const std::vector<Question>& questions, int64_t max_tokens) {
   std::vector<Answer> answers;
+  const int64_t most = int64_t(questions.size()) * kAnswerTokens;
+  int64_t written = 0;
+  const auto show = [&](size_t, int32_t) { show_count("tokens of answers", ++written, most); };
   while (answers.size() < questions.size()) {
     std::vector<TokenIds> prompts;
     int64_t tokens = 0;
@@ -42,11 +46,12 @@ std::vector<Answer> answer(const CausalLM& model, const Tokenizer& tokenizer,
       if (!prompts.empty() && tokens > max_tokens) break;
       prompts.push_back(questions[i].ids);
     }
-    for (const TokenIds& ids : generate(model, prompts, {.max_new_tokens = kAnswerTokens})) {
+    for (const TokenIds& ids : generate(model, prompts, {.max_new_tokens = kAnswerTokens}, show)) {
       const Question& question = questions[answers.size()];
       answers.push_back({question.prompt, question.expected, tokenizer.decode(ids, true)});
     }
   }
+  show_count("tokens of answers", most, most);
   return answers;
 }
 

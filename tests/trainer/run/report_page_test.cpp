@@ -97,7 +97,7 @@ TEST_CASE("the report says what is missing and why") {
   report = whole_report();
   report.answers_after.clear();
   report.adapter.clear();
-  CHECK_THAT(report_page(report), Contains("it was interrupted") && Contains("No adapter") &&
+  CHECK_THAT(report_page(report), Contains("the run did not finish") && Contains("No adapter") &&
                                       !Contains("after training</span>"));
   report.answers_before.clear();
   CHECK_THAT(report_page(report), Contains("No row was asked"));

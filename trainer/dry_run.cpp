@@ -1,0 +1,55 @@
+#include "trainer/dry_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "models/formats/error.h"
+#include "models/lora.h"
+#include "trainer/runtime.h"
+#include "trainer/train_step.h"
+
+namespace tptt {
+namespace {
+
+struct LargestStep {
+  int64_t step = 0, tokens = 0;
+};
+
+LargestStep largest_step(const TrainingSetup& s) {
+  const int64_t steps = std::min(s.total_steps, steps_per_epoch(s.config, s.data));
+  LargestStep largest;
+  for (int64_t step = 0; step < steps; ++step) {
+    int64_t tokens = 0;
+    for (const Batch& b :
+         step_batches(s.config, s.data, s.model->config.vocab_size, at::kCPU, step))
+      tokens += b.ids.numel();
+    if (tokens > largest.tokens) largest = {step, tokens};
+  }
+  return largest;
+}
+
+}  // namespace
+
+void dry_run(TrainingSetup& s) {
+  const LargestStep largest = largest_step(s);
+  compute_step(s, largest.step, nullptr);
+  const auto start = std::chrono::steady_clock::now();
+  const StepResult r = compute_step(s, largest.step, nullptr);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!std::isfinite(r.loss)) throw Error("dry run: the loss is not finite");
+  int64_t trainable = 0, tokens = 0;
+  for (const Trainable& p : trainables(*s.model)) trainable += p.tensor.numel();
+  for (const Example& e : s.data.train) tokens += int64_t(e.ids.size());
+  const double mean = double(tokens) / double(steps_per_epoch(s.config, s.data));
+  const double per_step = seconds * mean / double(std::max<int64_t>(largest.tokens, 1));
+  std::printf(
+      "configuration is valid: %ld steps of up to %ld tokens, %ld trainable parameters, %s on %s\n"
+      "forecast, from the largest step: %.2f GB peak memory, %.0f s of training (%.2f s a step)\n",
+      long(s.total_steps), long(largest.tokens), long(trainable), s.config.model.dtype.c_str(),
+      s.config.model.device.c_str(), peak_rss_gb(), per_step * double(s.total_steps), per_step);
+}
+
+}  // namespace tptt

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "trainer/train_setup.h"
+
+namespace tptt {
+
+/// Writes run.json: versions, device, counts, and a sum of every file the run reads, so that one
+/// can tell whether another run read the same. Throws Error.
+void write_run_json(const TrainingSetup& setup);
+
+}  // namespace tptt
