@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -23,6 +22,7 @@ from transformers.utils.chat_template_utils import _compile_jinja_template
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from llama_cpp_source import llama_cpp_source  # noqa: E402
+from pip_download import pip_download  # noqa: E402
 
 CACHE = pathlib.Path(".cache/templates")
 
@@ -126,8 +126,7 @@ def fetch_trl():
     if (CACHE / "trl").exists():
         return
     with tempfile.TemporaryDirectory() as tmp:
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", tmp, "trl==1.16.0"], check=True)
-        with zipfile.ZipFile(next(pathlib.Path(tmp).iterdir())) as wheel:
+        with zipfile.ZipFile(pip_download(tmp, "trl==1.16.0", "--only-binary=:all:")) as wheel:
             wheel.extractall(CACHE, [name for name in wheel.namelist() if re.search(r"^trl/chat_templates/[^/]+\.jinja$", name)])
 
 
