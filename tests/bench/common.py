@@ -8,7 +8,8 @@ import sys
 import tempfile
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
-tmp = pathlib.Path(tempfile.mkdtemp())
+folder = tempfile.TemporaryDirectory()  # gone when the script ends
+tmp = pathlib.Path(folder.name)
 
 
 def write_rows(text, characters, count):

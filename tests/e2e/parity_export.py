@@ -21,7 +21,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 binary, directory = sys.argv[1:3]
 GGUF = "smollm2-135m-instruct"
 PROMPTS = ["The capital of France is", "Once upon a time, a small dog", "def fibonacci(n):\n"]
-tmp = pathlib.Path(tempfile.mkdtemp())
+folder = tempfile.TemporaryDirectory()  # gone when the script ends
+tmp = pathlib.Path(folder.name)
 failed = 0
 
 

@@ -20,7 +20,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
 from make_family_golden import FAMILIES, randomise  # noqa: E402
 
 binary = sys.argv[1]
-tmp = pathlib.Path(tempfile.mkdtemp())
+folder = tempfile.TemporaryDirectory()  # gone when the script ends
+tmp = pathlib.Path(folder.name)
 tokenizer = pathlib.Path("tests/golden/tokenizers/gpt2")
 rows = [{"prompt": f"{i} plus {i + 1} is", "completion": f" {2 * i + 1}"} for i in range(12)]
 (tmp / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM
 binary, directory = sys.argv[1:3]
 RANK, ALPHA, TOP = 4, 8, 20
 PROMPTS = [[1, 4093, 198, 1780, 314, 260, 3575, 282], [504, 2365, 6354, 16438, 27003, 690, 260], list(range(100, 160))]
-tmp = pathlib.Path(tempfile.mkdtemp())
+folder = tempfile.TemporaryDirectory()  # gone when the script ends
+tmp = pathlib.Path(folder.name)
 
 
 def llama_cpp(base, adapter=None):

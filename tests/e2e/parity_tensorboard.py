@@ -17,7 +17,8 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from transformers import LlamaConfig, LlamaForCausalLM
 
 binary = sys.argv[1]
-tmp = pathlib.Path(tempfile.mkdtemp())
+folder = tempfile.TemporaryDirectory()  # gone when the script ends
+tmp = pathlib.Path(folder.name)
 run = tmp / "run"
 torch.manual_seed(0)
 LlamaForCausalLM(LlamaConfig(vocab_size=1024, hidden_size=32, intermediate_size=48, num_hidden_layers=2,

@@ -29,7 +29,8 @@ TEXTS = ["It was in July 1805, and the speaker was the well-known Anna Pavlovna 
          "follows: If you have nothing better to do, Count, I shall be very charmed to see you tonight."]
 CHUNK = 16  # several chunks in each text
 failed = 0
-tmp = pathlib.Path(tempfile.mkdtemp())
+folder = tempfile.TemporaryDirectory()  # gone when the script ends
+tmp = pathlib.Path(folder.name)
 AutoConfig.register("tptt", tptt.TpttConfig)
 logging.disable_progress_bar()
 

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 build, smollm2 = sys.argv[1:3]
 golden = pathlib.Path("tests/golden")
-tmp = pathlib.Path(tempfile.mkdtemp())
+folder = tempfile.TemporaryDirectory()  # gone when the script ends
+tmp = pathlib.Path(folder.name)
 
 
 def make(script, *arguments):

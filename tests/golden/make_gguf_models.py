@@ -30,17 +30,18 @@ MODELS = ["llama/tied", "llama/gqa_bias_bf16_sharded", "llama/llama3_rope", "mis
 
 
 def convert(golden, out):
-    folder = pathlib.Path(tempfile.mkdtemp()) / golden.name  # its name is written into the file
-    shutil.copytree(golden, folder)
-    hparams = ModelBase.load_hparams(folder, False)
-    hparams.setdefault("n_ctx", hparams.get("n_positions"))
-    # Gemma's converter counts the words there are.
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {str(i): i for i in range(hparams["vocab_size"])}}, "added_tokens": []}))
-    architecture = get_model_architecture(hparams, ModelType.TEXT)
-    model_class = get_model_class(architecture, mmproj=False)
-    model = model_class(folder, gguf.LlamaFileType.MOSTLY_BF16, out, hparams=hparams)
-    model.set_vocab = lambda: None  # these models have no words
-    model.write()
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = pathlib.Path(tmp) / golden.name  # its name is written into the file
+        shutil.copytree(golden, folder)
+        hparams = ModelBase.load_hparams(folder, False)
+        hparams.setdefault("n_ctx", hparams.get("n_positions"))
+        # Gemma's converter counts the words there are.
+        (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {str(i): i for i in range(hparams["vocab_size"])}}, "added_tokens": []}))
+        architecture = get_model_architecture(hparams, ModelType.TEXT)
+        model_class = get_model_class(architecture, mmproj=False)
+        model = model_class(folder, gguf.LlamaFileType.MOSTLY_BF16, out, hparams=hparams)
+        model.set_vocab = lambda: None  # these models have no words
+        model.write()
 
 
 def write_blocks(out):
