@@ -2,6 +2,8 @@
 
 #include <ATen/Parallel.h>
 
+#include <set>
+
 #include "models/lora.h"
 
 namespace tptt {
@@ -24,7 +26,10 @@ RunHead describe_run(const Config& config, CausalLM& model, const TrainingData& 
   head.method = method(config);
   for (const Trainable& p : trainables(model)) head.trainable_parameters += p.tensor.numel();
   head.total_parameters = head.trainable_parameters;
-  for (const BaseParameter& p : model.base_parameters()) head.total_parameters += p.tensor->numel();
+  std::set<const void*> counted;  // a tied head is the embedding once more
+  for (const BaseParameter& p : model.base_parameters())
+    if (counted.insert(p.tensor->const_data_ptr()).second)
+      head.total_parameters += p.tensor->numel();
   head.train_rows = int64_t(data.train.size());
   for (const Example& e : data.train) head.train_tokens += int64_t(e.ids.size());
   head.eval_rows = int64_t(data.eval.size());
