@@ -59,6 +59,7 @@ install_arrow() {  # its C++ libraries and headers, for Parquet files
   .venv/bin/pip install -q "pyarrow==$PYARROW_VERSION" >&2 || { say "no Arrow: this build will refuse Parquet files"; return; }
   ln -sfn "$(.venv/bin/python -c 'import importlib.util as u; print(u.find_spec("pyarrow").submodule_search_locations[0])')" .venv/pyarrow
   touch ".venv/pyarrow-$PYARROW_VERSION"
+  [ ! -f build/build.ninja ] || quiet cmake --preset release -DTPTT_PARQUET=ON  # it was configured without Arrow
 }
 
 fetch_model() {
