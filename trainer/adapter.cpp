@@ -157,6 +157,10 @@ void write_tensors(const std::string& path, const NamedTensors& tensors) {
   write_safetensors(path, std::move(out));
 }
 
+bool has_gates(const std::optional<LizaConfig>& liza) {
+  return liza && liza->mag.mode == "learned";
+}
+
 void load_adapter_weights(CausalLM& model, const std::string& dir, bool gates) {
   read_adapter_tensors(model, (fs::path(dir) / "adapter_model.safetensors").string());
   if (gates) read_tensors((fs::path(dir) / "liza.safetensors").string(), named(model, true));
@@ -166,7 +170,7 @@ AdapterConfig apply_adapter(CausalLM& model, const std::string& dir) {
   AdapterConfig config = read_adapter_config(dir);
   add_lora(model, config.lora, 0);
   if (config.liza) inject_liza(model, *config.liza);
-  load_adapter_weights(model, dir, config.liza && config.liza->mag.mode == "learned");
+  load_adapter_weights(model, dir, has_gates(config.liza));
   return config;
 }
 

@@ -9,6 +9,9 @@
 
 namespace tptt {
 
+/// Whether the memory's weights are gates that learn, and lie in files.
+bool has_gates(const std::optional<LizaConfig>& liza);
+
 /// Fills the model's LoRA tensors and, with `gates`, its gates from the directory (PEFT's or Python
 /// tptt's names); every tensor must be used and every parameter filled. Throws Error that names
 /// file and tensor.

@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "models/formats/error.h"
-#include "models/lora.h"
+#include "trainer/run_head.h"
 #include "trainer/runtime.h"
 #include "trainer/train_step.h"
 
@@ -40,16 +40,14 @@ void dry_run(TrainingSetup& s) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!std::isfinite(r.loss)) throw Error("dry run: the loss is not finite");
-  int64_t trainable = 0, tokens = 0;
-  for (const Trainable& p : trainables(*s.model)) trainable += p.tensor.numel();
-  for (const Example& e : s.data.train) tokens += int64_t(e.ids.size());
-  const double mean = double(tokens) / double(steps_per_epoch(s.config, s.data));
+  const RunHead head = describe_run(s);
+  const double mean = double(head.train_tokens) / double(steps_per_epoch(s.config, s.data));
   const double per_step = seconds * mean / double(std::max<int64_t>(largest.tokens, 1));
   std::printf(
       "configuration is valid: %ld steps of up to %ld tokens, %ld trainable parameters, %s on %s\n"
       "forecast, from the largest step: %.2f GB peak memory, %.0f s of training (%.2f s a step)\n",
-      long(s.total_steps), long(largest.tokens), long(trainable), s.config.model.dtype.c_str(),
-      s.config.model.device.c_str(), peak_rss_gb(), per_step * double(s.total_steps), per_step);
+      long(head.steps), long(largest.tokens), long(head.trainable_parameters), head.dtype.c_str(),
+      head.device.c_str(), peak_rss_gb(), per_step * double(head.steps), per_step);
 }
 
 }  // namespace tptt

@@ -18,8 +18,10 @@ std::string method(const Config& config) {
 
 }  // namespace
 
-RunHead describe_run(const Config& config, CausalLM& model, const TrainingData& data,
-                     int64_t total_steps) {
+RunHead describe_run(const TrainingSetup& setup) {
+  const Config& config = setup.config;
+  const TrainingData& data = setup.data;
+  CausalLM& model = *setup.model;
   RunHead head;
   head.version = TPTT_VERSION;
   head.model = config.model.name_or_path;
@@ -35,8 +37,8 @@ RunHead describe_run(const Config& config, CausalLM& model, const TrainingData& 
   head.eval_rows = int64_t(data.eval.size());
   if (config.data.packing) head.packs = int64_t(data.items.size());
   const int64_t per_epoch = steps_per_epoch(config, data);
-  head.steps = total_steps;
-  head.epochs = double(total_steps) / double(per_epoch);
+  head.steps = setup.total_steps;
+  head.epochs = double(setup.total_steps) / double(per_epoch);
   head.tokens_per_step = head.train_tokens / per_epoch;
   head.dtype = config.model.dtype;
   head.device = config.model.device;

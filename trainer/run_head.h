@@ -1,13 +1,11 @@
 #pragma once
 
-#include "models/causal_lm.h"
 #include "trainer/run_text.h"
-#include "trainer/train_data.h"
+#include "trainer/train_setup.h"
 
 namespace tptt {
 
 /// What the run will do, in numbers.
-RunHead describe_run(const Config& config, CausalLM& model, const TrainingData& data,
-                     int64_t total_steps);
+RunHead describe_run(const TrainingSetup& setup);
 
 }  // namespace tptt

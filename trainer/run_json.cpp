@@ -2,7 +2,6 @@
 
 #include "models/formats/atomic_file.h"
 #include "models/formats/json.h"
-#include "models/lora.h"
 #include "trainer/file_sum.h"
 
 namespace tptt {
@@ -22,9 +21,7 @@ Json file_sums(const TrainingSetup& s) {
 
 }  // namespace
 
-void write_run_json(const TrainingSetup& s) {
-  int64_t trainable = 0;
-  for (const Trainable& p : trainables(*s.model)) trainable += p.tensor.numel();
+void write_run_json(const TrainingSetup& s, const RunHead& head) {
   const Json run = {{"tptt_version", TPTT_VERSION},
                     {"libtorch_version", TPTT_TORCH_VERSION},
                     {"model", s.config.model.name_or_path},
@@ -32,7 +29,7 @@ void write_run_json(const TrainingSetup& s) {
                     {"dtype", s.config.model.dtype},
                     {"seed", s.config.training.seed},
                     {"num_threads", s.config.training.num_threads},
-                    {"trainable_parameters", trainable},
+                    {"trainable_parameters", head.trainable_parameters},
                     {"train_examples", s.data.train.size()},
                     {"eval_examples", s.data.eval.size()},
                     {"total_steps", s.total_steps},

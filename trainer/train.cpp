@@ -64,11 +64,12 @@ class Run {
     if (config_.liza)  // as the last step left it
       set_mag_weight(model_, mag_weight_at(config_.liza->mag, std::max<int64_t>(step_ - 1, 0)));
     records_.emplace(dir_, config_, dir_.resume_from ? step_ : -1);
-    write_run_json(setup_);
-    std::fputs(head_text(describe_run(config_, model_, data_, total_)).c_str(), stderr);
+    const RunHead head = describe_run(setup_);
+    write_run_json(setup_, head);
+    std::fputs(head_text(head).c_str(), stderr);
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
-    if (step_ == 0 && !data_.eval.empty() && config_.training.eval_strategy != "no") evaluate();
+    if (step_ == 0 && evaluates()) evaluate();
     if (step_ == 0 && records_->draws_report()) records_->keep_before(answers());
     try {
       loop();
@@ -212,6 +213,8 @@ class Run {
     return std::to_string(step_) + " of " + std::to_string(total_) + " steps";
   }
 
+  bool evaluates() const { return !data_.eval.empty() && config_.training.eval_strategy != "no"; }
+
   LossScore score_eval() const {
     return evaluate_loss(model_, data_.eval,
                          config_.training.per_device_eval_batch_size * config_.data.max_length);
@@ -252,8 +255,7 @@ class Run {
   void restore() {
     if (!dir_.resume_from) return;
     const std::filesystem::path& from = *dir_.resume_from;
-    load_adapter_weights(model_, from.string(),
-                         config_.liza && config_.liza->mag.mode == "learned");
+    load_adapter_weights(model_, from.string(), has_gates(config_.liza));
     read_tensors((from / kOptimizerFile).string(), optimizer_.state());
     const std::string path = (from / kStateFile).string();
     const Json state = read_json_file(path);
@@ -264,21 +266,23 @@ class Run {
     log_info("resumed from " + from.string());
   }
 
-  // The adapter, and the memory's weight, as the best evaluation saw them.
-  void load_best() {
-    if (!config_.training.load_best_model_at_end || best_.step < 0 || best_.step == step_) return;
-    const bool gates = config_.liza && config_.liza->mag.mode == "learned";
-    load_adapter_weights(model_, dir_.checkpoint(best_.step).string(), gates);
+  // The adapter, and the memory's weight, as the best evaluation saw them; whether they were
+  // others, and are scored.
+  bool load_best() {
+    if (!config_.training.load_best_model_at_end || best_.step < 0 || best_.step == step_)
+      return false;
+    load_adapter_weights(model_, dir_.checkpoint(best_.step).string(), has_gates(config_.liza));
     if (config_.liza) set_mag_weight(model_, mag_weight_at(config_.liza->mag, best_.step - 1));
     const LossScore score = score_eval();
     records_->evaluated(best_.step, score.examples);
     eval_loss_ = score.loss;
     log_info("the adapter is that of step " + std::to_string(best_.step) + ", eval loss " +
              std::to_string(best_.eval_loss));
+    return true;
   }
 
   void finish() {
-    load_best();
+    const bool scored = load_best();
     const std::string adapter = dir_.adapter().string();
     std::filesystem::create_directories(adapter);
     write_adapter(model_, adapter_config(), adapter);
@@ -300,8 +304,10 @@ class Run {
     }
     const bool report_missing = !std::filesystem::exists(dir_.report_html());
     if (records_->draws_report() && (tokens_ > 0 || report_missing)) {
-      if (tokens_ == 0 && config_.training.eval_strategy != "no")  // scored by who was stopped
+      if (tokens_ == 0 && evaluates() && !scored) {  // a stopped process took the losses along
+        settle_mag_weight();
         records_->evaluated(step_, score_eval().examples);
+      }
       records_->write_report("finished after " + steps_done(), train_seconds_, answers());
     }
     if (tokens_ == 0) return log_info("nothing left to do: adapter in " + adapter);

@@ -33,8 +33,8 @@ void add_adapter(CausalLM& model, const Config& config,
   add_lora(model, config.lora, uint64_t(config.training.seed));
   if (!continued) return;
   const std::string& from = config.model.adapter_name_or_path;
-  const bool gates = continued->liza && continued->liza->mag.mode == "learned";
-  if (config.liza && config.liza->mag.mode == "learned" && !gates)
+  const bool gates = has_gates(continued->liza);
+  if (has_gates(config.liza) && !gates)
     log_info(from + " has no gates: they start from liza.mag.mag_weight");
   load_adapter_weights(model, from, gates);
 }
