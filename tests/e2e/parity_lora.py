@@ -39,7 +39,7 @@ for name, untied in (("tied", False), ("untied", True)):
 del short
 
 QKVO = ["q_proj", "k_proj", "v_proj", "o_proj"]
-# name: LoraConfig, base, what the YAML says besides the adapter
+# name: LoraConfig, base, what the YAML says besides the adapter, whether the YAML makes the adapter and PEFT's is not read
 VARIANTS = {
     "lora": ({}, "tied", ""),
     "regex, excluded": ({"target_modules": r".*\.(self_attn|mlp)\.[a-z]+_proj", "exclude_modules": ["down_proj"]}, "tied", ""),
@@ -53,11 +53,11 @@ VARIANTS = {
     "orthogonal": ({"init_lora_weights": "orthogonal"}, "tied", ""),
     "embedding and head": ({"target_modules": ["q_proj", "embed_tokens", "lm_head"]}, "untied", ""),
     "whole modules": ({"modules_to_save": ["embed_tokens", "lm_head"]}, "untied", ""),
+    "own pissa": ({"init_lora_weights": "pissa"}, "tied", "lora: {r: 4, lora_alpha: 8, lora_dropout: 0.0, init_lora_weights: pissa}", True),
 }
-OWN_START = {"own pissa": ("pissa", "lora: {r: 4, lora_alpha: 8, lora_dropout: 0.0, init_lora_weights: pissa}")}
-asked = sys.argv[4:] or [*VARIANTS, *OWN_START]
-if unknown := set(asked) - {*VARIANTS, *OWN_START}:
-    sys.exit(f"no variant {sorted(unknown)}; known: {[*VARIANTS, *OWN_START]}")
+asked = sys.argv[4:] or [*VARIANTS]
+if unknown := set(asked) - {*VARIANTS}:
+    sys.exit(f"no variant {sorted(unknown)}; known: {[*VARIANTS]}")
 failed = 0
 
 
@@ -169,6 +169,5 @@ def compare(label, settings, name, more, own_start=False):
 
 
 for label in asked:
-    settings, name, more = VARIANTS[OWN_START[label][0] if label in OWN_START else label]
-    compare(label, settings, name, OWN_START[label][1] if label in OWN_START else more, own_start=label in OWN_START)
+    compare(label, *VARIANTS[label])
 sys.exit(failed > 0)
