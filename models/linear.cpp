@@ -8,6 +8,8 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/kernels/few_rows.h"
+
 namespace tptt {
 namespace {
 
@@ -20,22 +22,48 @@ OptionalTensor optional(const at::Tensor& x) {
 }
 
 at::Tensor frozen_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (has_few_rows(x, weight)) {
+    at::Tensor y = few_rows_mm(x, weight);
+    return bias.defined() ? y.add_(bias) : y;
+  }
   return bias.defined() ? at::addmm(bias, x, weight.t()) : at::mm(x, weight.t());
 }
 
-at::Tensor masked(const at::Tensor& x, const at::Tensor& mask) {
-  return mask.defined() ? x * mask : x;
+// LoRA's dropout; without a key nothing is dropped.
+struct Drop {
+  Dropout key;
+  double p = 0;
+  uint64_t module = 0;
+
+  at::Tensor operator()(const at::Tensor& x) const { return key ? dropped(x, p, *key, module) : x; }
+};
+
+void save(AutogradContext* ctx, const Drop& drop) {
+  if (!drop.key) return;
+  const DropoutKey& key = *drop.key;
+  ctx->saved_data["p"] = drop.p;
+  ctx->saved_data["key"] = std::vector<int64_t>{int64_t(key.seed), int64_t(key.step),
+                                                int64_t(key.micro_batch), int64_t(drop.module)};
+}
+
+Drop saved_drop(AutogradContext* ctx) {
+  const auto key = ctx->saved_data.find("key");
+  if (key == ctx->saved_data.end()) return {};
+  const std::vector<int64_t> n = key->second.toIntVector();
+  return {DropoutKey{uint64_t(n[0]), uint64_t(n[1]), uint64_t(n[2])},
+          ctx->saved_data["p"].toDouble(), uint64_t(n[3])};
 }
 
 // What the function needs besides the tensors that learn.
 struct Frozen {
-  at::Tensor weight, bias, mask;
+  at::Tensor weight, bias;
+  Drop drop;
   at::Tensor all_a, all_b;  // with PiSSA's beginning; the first r rows and columns learn
   at::Tensor row_norms;     // DoRA
-  double scaling;           // with dropout's 1 / (1 - p) in it; the mask is of 0 and 1
+  double scaling;           // with dropout's 1 / (1 - p) in it
 };
 
-// y = x W^T + bias + scaling * (x * mask) A^T B^T, one node: no sum of two [N, out] results, no
+// y = x W^T + bias + scaling * dropped(x) A^T B^T, one node: no sum of two [N, out] results, no
 // gradient for W. With DoRA each column of y - bias is multiplied by magnitude / row norm, which
 // counts as a constant (section 4.3 of the paper).
 struct LoraLinear : torch::autograd::Function<LoraLinear> {
@@ -44,7 +72,7 @@ struct LoraLinear : torch::autograd::Function<LoraLinear> {
                             const Frozen& frozen) {
     const auto type = x.scalar_type();
     const bool dora = magnitude.has_value();
-    const at::Tensor h = at::mm(masked(x, frozen.mask), frozen.all_a.to(type).t());  // [N, r]
+    const at::Tensor h = at::mm(frozen.drop(x), frozen.all_a.to(type).t());  // [N, r]
     at::Tensor y = frozen_forward(x, frozen.weight, dora ? at::Tensor() : frozen.bias);
     y.addmm_(h, frozen.all_b.to(type).t(), 1, frozen.scaling);
     at::Tensor direction, factor;
@@ -54,17 +82,19 @@ struct LoraLinear : torch::autograd::Function<LoraLinear> {
       y = y * factor.to(type);
       if (frozen.bias.defined()) y.add_(frozen.bias);
     }
-    ctx->save_for_backward({x, a, b, frozen.weight, frozen.mask, h, frozen.all_a, frozen.all_b,
-                            direction, factor, frozen.row_norms});
+    ctx->save_for_backward({x, a, b, frozen.weight, h, frozen.all_a, frozen.all_b, direction,
+                            factor, frozen.row_norms});
+    save(ctx, frozen.drop);
     ctx->saved_data["scaling"] = frozen.scaling;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[3], &mask = saved[4], &h = saved[5],
-                     &all_a = saved[6], &all_b = saved[7], &direction = saved[8],
-                     &factor = saved[9], &row_norms = saved[10];
+    const at::Tensor &x = saved[0], &weight = saved[3], &h = saved[4], &all_a = saved[5],
+                     &all_b = saved[6], &direction = saved[7], &factor = saved[8],
+                     &row_norms = saved[9];
+    const Drop drop = saved_drop(ctx);
     const double scaling = ctx->saved_data["scaling"].toDouble();
     const int64_t r = saved[1].size(0);
     const auto type = x.scalar_type();
@@ -74,13 +104,13 @@ struct LoraLinear : torch::autograd::Function<LoraLinear> {
       g = g * factor.to(type);
     }
     const at::Tensor gh = at::mm(g, all_b.to(type)).mul_(scaling);  // [N, r]
-    const at::Tensor grad_a = at::mm(gh.narrow(1, 0, r).t(), masked(x, mask)).to(at::kFloat);
+    const at::Tensor grad_a = at::mm(gh.narrow(1, 0, r).t(), drop(x)).to(at::kFloat);
     const at::Tensor grad_b = at::mm(g.t(), h.narrow(1, 0, r)).to(at::kFloat).mul_(scaling);
     at::Tensor grad_x;
     if (ctx->needs_input_grad(0)) {
       grad_x = at::mm(g, weight);
-      if (mask.defined()) {
-        grad_x.addcmul_(at::mm(gh, all_a.to(type)), mask);
+      if (drop.key) {
+        add_dropped_(grad_x, at::mm(gh, all_a.to(type)), drop.p, *drop.key, drop.module);
       } else {
         grad_x.addmm_(gh, all_a.to(type));
       }
@@ -145,7 +175,7 @@ at::Tensor Linear::forward(const at::Tensor& x, const Dropout& dropout) const {
   Frozen frozen{weight, bias,         {}, lora->all_a().detach(), lora->all_b().detach(),
                 {},     lora->scaling};
   if (dropout && lora->dropout > 0) {
-    frozen.mask = dropout_mask(x, lora->dropout, *dropout, lora->module);
+    frozen.drop = {dropout, lora->dropout, lora->module};
     frozen.scaling /= 1 - lora->dropout;
   }
   if (lora->magnitude.defined()) frozen.row_norms = adapted_row_norms(weight, *lora);

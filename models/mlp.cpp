@@ -1,12 +1,9 @@
 #include "models/mlp.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/gelu_backward.h>
-#include <ATen/ops/relu.h>
-#include <ATen/ops/silu.h>
-#include <ATen/ops/silu_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include "models/kernels/gated.h"
 
 namespace tptt {
 namespace {
@@ -14,35 +11,20 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const char* gelu_approximation(const std::string& name) {
-  return name == "gelu" ? "none" : "tanh";  // gelu_new, gelu_pytorch_tanh
-}
-
-at::Tensor activate(const at::Tensor& x, const std::string& name) {
-  if (name == "silu" || name == "swish") return at::silu(x);
-  return name == "relu" ? at::relu(x) : at::gelu(x, gelu_approximation(name));
-}
-
-at::Tensor activate_backward(const at::Tensor& g, const at::Tensor& x, const std::string& name) {
-  if (name == "silu" || name == "swish") return at::silu_backward(g, x);
-  if (name == "relu") return g * x.gt(0);
-  return at::gelu_backward(g, x, gelu_approximation(name));
-}
-
 // act(gate) * up; saves gate and up only, act(gate) is computed again in the backward.
 struct GatedActivation : torch::autograd::Function<GatedActivation> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate, const at::Tensor& up,
                             const std::string& act) {
     ctx->save_for_backward({gate, up});
     ctx->saved_data["act"] = act;
-    return activate(gate, act).mul_(up);
+    return gated_forward(gate, up, act);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const std::string act = ctx->saved_data["act"].toStringRef();
-    const at::Tensor& g = grads[0];
-    return {activate_backward(g * saved[1], saved[0], act), activate(saved[0], act).mul_(g), {}};
+    const auto [gate, up] = gated_backward(grads[0], saved[0], saved[1], act);
+    return {gate, up, {}};
   }
 };
 

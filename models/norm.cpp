@@ -2,9 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/mean.h>
-#include <ATen/ops/rsqrt.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include "models/kernels/rms_norm.h"
 
 namespace tptt {
 namespace {
@@ -12,23 +12,17 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// dx = r * (gw - xhat * mean(gw * xhat)) with r = rsqrt(mean(x^2) + eps), xhat = x * r, gw = g * w.
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             double eps) {
-    const at::Tensor xf = x.to(at::kFloat);
-    const at::Tensor r = at::rsqrt(at::mean(xf.square(), -1, true).add_(eps));  // [N, 1]
+    const auto [y, r] = rms_norm_forward(x, weight, eps);
     ctx->save_for_backward({x, weight, r});
-    // A float32 weight for a narrower x multiplies before the cast.
-    return (weight * xf.mul(r).to(weight.scalar_type())).to(x.scalar_type());
+    return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor xhat = saved[0].to(at::kFloat).mul(saved[2]);
-    const at::Tensor gw = grads[0].to(at::kFloat).mul(saved[1]);
-    const at::Tensor dot = at::mean(gw * xhat, -1, true);
-    return {gw.sub(xhat.mul_(dot)).mul_(saved[2]).to(saved[0].scalar_type()), {}, {}};
+    return {rms_norm_backward(grads[0], saved[0], saved[1], saved[2]), {}, {}};
   }
 };
 

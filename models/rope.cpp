@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
@@ -11,6 +10,8 @@
 
 #include <algorithm>
 #include <cmath>
+
+#include "models/kernels/rotary.h"
 
 namespace tptt {
 namespace {
@@ -61,29 +62,17 @@ at::Tensor dynamic_inv_freq(const RopeConfig& s, int64_t length) {
   return plain_inv_freq(s, s.rope_theta * std::pow(stretch, dim / (dim - 2)));
 }
 
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, double sign) {
-  const int64_t half = cos.size(-1), rest = x.size(-1) - 2 * half;
-  const at::Tensor xf = x.to(at::kFloat);
-  const at::Tensor a = xf.narrow(-1, 0, half), b = xf.narrow(-1, half, half);
-  at::Tensor out = at::empty_like(xf, at::MemoryFormat::Contiguous);
-  if (rest > 0) out.narrow(-1, 2 * half, rest).copy_(xf.narrow(-1, 2 * half, rest));
-  at::Tensor first = out.narrow(-1, 0, half), second = out.narrow(-1, half, half);
-  first.copy_(a).mul_(cos).addcmul_(b, sin, -sign);
-  second.copy_(b).mul_(cos).addcmul_(a, sin, sign);
-  return out.to(x.scalar_type());
-}
-
 // The rotation's transpose is the rotation by the opposite angle (both times attention_factor).
 struct Rotation : torch::autograd::Function<Rotation> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& cos,
                             const at::Tensor& sin) {
     ctx->save_for_backward({cos, sin});
-    return rotate(x, cos, sin, 1);
+    return rotate_halves(x, cos, sin, 1);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    return {rotate(grads[0], saved[0], saved[1], -1), {}, {}};
+    return {rotate_halves(grads[0], saved[0], saved[1], -1), {}, {}};
   }
 };
 

@@ -1,11 +1,9 @@
 #include "trainer/loss.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/_log_softmax.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -14,6 +12,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+
+#include "models/kernels/cross_entropy.h"
 
 namespace tptt {
 namespace {
@@ -30,23 +30,12 @@ struct SumCrossEntropy : torch::autograd::Function<SumCrossEntropy> {
     at::Tensor grad = need_grad ? at::empty_like(rows) : at::Tensor();
     for (int64_t begin = 0; begin < rows.size(0); begin += kChunkRows) {
       const int64_t count = std::min(kChunkRows, rows.size(0) - begin);
-      const at::Tensor target = targets.narrow(0, begin, count).unsqueeze(1);  // [C, 1]
-      at::Tensor logits =
-          at::mm(rows.narrow(0, begin, count), weight.t()).to(at::kFloat);  // [C, V]
-      at::Tensor slope;  // of the soft cap: 1 - tanh^2
-      if (softcapping > 0) {
-        logits.div_(softcapping).tanh_();
-        if (need_grad) slope = 1 - logits.square();
-        logits.mul_(softcapping);
-      }
-      at::Tensor log_p = at::_log_softmax(std::move(logits), 1, false);
-      logits.reset();
-      total.sub_(log_p.gather(1, target).sum());
-      if (!need_grad) continue;
-      at::Tensor p = log_p.exp_();  // becomes d loss / d logits = p - onehot
-      p.scatter_add_(1, target, at::ones({count, 1}, p.options()).neg_());
-      if (slope.defined()) p.mul_(slope);
-      grad.narrow(0, begin, count).copy_(at::mm(p.to(weight.scalar_type()), weight));
+      at::Tensor logits = at::mm(rows.narrow(0, begin, count), weight.t());  // [C, V]
+      total.add_(
+          cross_entropy_rows_(logits, targets.narrow(0, begin, count), softcapping, need_grad)
+              .sum());
+      at::Tensor grad_rows = need_grad ? grad.narrow(0, begin, count) : at::Tensor();
+      if (need_grad) at::mm_out(grad_rows, logits, weight);
     }
     if (need_grad) ctx->save_for_backward({grad});
     return total;

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "models/formats/error.h"
+#include "trainer/bench.h"
 #include "trainer/commands.h"
 #include "trainer/config.h"
 #include "trainer/load_model.h"
@@ -85,6 +86,18 @@ void add_train(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--dry-run", flags->dry_run, "check everything, train nothing");
   command->callback([=] { train(load_config(*path, *overrides), *flags); });
+}
+
+void add_bench(CLI::App& app) {
+  auto* command = app.add_subcommand("bench", "where a step's time and memory go");
+  const auto path = std::make_shared<std::string>();
+  const auto overrides = std::make_shared<std::vector<std::string>>();
+  const auto flags = std::make_shared<BenchFlags>();
+  command->add_option("config", *path, "configuration (configs/README.md)")->required();
+  command->add_option("overrides", *overrides, "key=value, e.g. model.dtype=float32");
+  command->add_option("--steps", flags->steps)->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([=] { bench(load_config(*path, *overrides), *flags); });
 }
 
 void add_generate(CLI::App& app) {
@@ -195,6 +208,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("tptt ") + TPTT_VERSION);
   app.require_subcommand(1);
   add_train(app);
+  add_bench(app);
   add_generate(app);
   add_eval(app);
   add_logits(app);

@@ -6,9 +6,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <fstream>
@@ -86,22 +88,31 @@ void set_threads(int64_t num_threads) {
                    [](int64_t, int64_t) { at::globalContext().setFlushDenormal(true); });
 }
 
-double measure_gemm_gflops(int64_t rows, int64_t hidden, int64_t intermediate, at::ScalarType dtype,
-                           at::Device device) {
+double measure_gemm_gflops(int64_t rows, int64_t in, int64_t out, bool transposed,
+                           at::ScalarType dtype, at::Device device) {
+  constexpr int kRounds = 5;
+  constexpr double kFlops = 5e9, kMostTimes = 20;  // a round: long enough to be measured
   const auto options = at::TensorOptions().dtype(dtype).device(device);
-  const at::Tensor a = at::randn({rows, hidden}, options);
-  const at::Tensor w = at::randn({intermediate, hidden}, options);
+  const at::Tensor x = at::randn({rows, transposed ? out : in}, options);
+  const at::Tensor w = at::randn({out, in}, options);
+  const at::Tensor factor = transposed ? w : w.t();
+  const double flops = 2.0 * double(rows) * double(in) * double(out);
+  const int times = int(std::clamp(kFlops / flops, 1.0, kMostTimes));
   using Clock = std::chrono::steady_clock;
   double best = 0;
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     const auto start = Clock::now();
-    at::Tensor y;
-    for (int i = 0; i < 8; ++i) y = at::mm(a, w.t());
-    y[0][0].item<double>();  // waits for an asynchronous device
+    for (int i = 0; i < times; ++i) at::mm(x, factor);
+    wait_for(device);
     const std::chrono::duration<double> seconds = Clock::now() - start;
-    best = std::max(best, 8 * 2e-9 * double(rows * hidden * intermediate) / seconds.count());
+    best = std::max(best, 1e-9 * times * flops / seconds.count());
   }
   return best;
+}
+
+void wait_for(at::Device device) {
+  if (!device.is_cpu())
+    c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
 }
 
 double available_memory(at::Device device) {

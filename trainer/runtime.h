@@ -23,9 +23,13 @@ void keep_freed_memory();
 /// called before the first tensor operation.
 void set_threads(int64_t num_threads);
 
-/// Rate of a square-ish matrix product of `rows` x hidden x intermediate in GFLOP/s, measured now.
-double measure_gemm_gflops(int64_t rows, int64_t hidden, int64_t intermediate, at::ScalarType dtype,
-                           at::Device device);
+/// Rate of a product of [rows, in] with [in, out] in GFLOP/s, the best of several, measured now;
+/// `transposed`: of [rows, out] with [out, in], as a backward has it.
+double measure_gemm_gflops(int64_t rows, int64_t in, int64_t out, bool transposed,
+                           at::ScalarType dtype, at::Device device);
+
+/// Waits until an asynchronous device has done what it was given.
+void wait_for(at::Device device);
 
 /// Memory that a device has free, in bytes: on the CPU what the system and its control group leave.
 double available_memory(at::Device device);

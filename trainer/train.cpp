@@ -17,6 +17,7 @@
 #include "trainer/dry_run.h"
 #include "trainer/evaluate/questions.h"
 #include "trainer/evaluate/sample.h"
+#include "trainer/gemm_peak.h"
 #include "trainer/guard.h"
 #include "trainer/log.h"
 #include "trainer/metrics.h"
@@ -145,6 +146,7 @@ class Run {
     ++step_;
     const double seconds = seconds_since(step_start);
     tokens_ += r.tokens;
+    targets_ += r.targets;
     step_seconds_ += seconds;
     flops_ += step_flops(model_, r);
     if (!logged) return;
@@ -293,10 +295,8 @@ class Run {
       results["eval_loss_before"] = eval_loss_before_;
     }
     if (tokens_ > 0) {
-      const ModelConfig& c = model_.config;
-      const double peak =
-          measure_gemm_gflops(std::max<int64_t>(1, tokens_ / (step_ - first_step_)), c.hidden_size,
-                              c.layers[0].mlp.intermediate_size, model_.dtype(), model_.device());
+      const double peak = gemm_peak_gflops(model_, tokens_ / (step_ - first_step_),
+                                           targets_ / (step_ - first_step_));
       results["tokens_per_second"] = double(tokens_) / step_seconds_;
       results["gemm_peak_gflops"] = peak;
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
@@ -332,7 +332,7 @@ class Run {
   std::optional<Records> records_;
   Progress progress_;
   Clock::time_point start_;
-  int64_t step_ = 0, first_step_ = 0, tokens_ = 0;
+  int64_t step_ = 0, first_step_ = 0, tokens_ = 0, targets_ = 0;
   int skipped_ = 0;
   double train_seconds_ = 0, step_seconds_ = 0, flops_ = 0, eval_loss_ = 0, eval_loss_before_ = 0;
 };

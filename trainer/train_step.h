@@ -12,10 +12,16 @@ struct StepResult {
   int64_t tokens = 0, targets = 0;
 };
 
+/// Seconds, the device waited for after each part.
+struct StepTimes {
+  double data = 0, forward = 0, backward = 0;
+};
+
 /// Loss and gradients of optimiser step `step` (from 0): the summed loss of its micro-batches
 /// divided by all their targets, so that the way it is split changes nothing. `ledger`, when given,
-/// takes what the memories did in the first micro-batch.
-StepResult compute_step(TrainingSetup& setup, int64_t step, std::vector<LayerLedger>* ledger);
+/// takes what the memories did in the first micro-batch; `times` what each part took.
+StepResult compute_step(TrainingSetup& setup, int64_t step, std::vector<LayerLedger>* ledger,
+                        StepTimes* times = nullptr);
 
 /// Operations of a LoRA step: forward and input gradients through every frozen weight.
 double step_flops(CausalLM& model, const StepResult& result);

@@ -94,6 +94,32 @@ TEST_CASE("a dry run checks, forecasts and leaves nothing") {
   CHECK_FALSE(fs::exists(dir.path / "run"));
 }
 
+TEST_CASE("bench says where a step's time goes and leaves nothing") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string bench = "bench " + write_tiny_config(dir.path, 12, kLiza) + " --steps 3";
+  const Outcome table = run_tptt(bench);
+  INFO(table.text);
+  REQUIRE(table.code == 0);
+  CHECK_THAT(table.text, Contains("medians of 3 steps") && Contains("backward") &&
+                             Contains("GFLOP/s") && Contains("GB at most"));
+  const Outcome json = run_tptt(bench + " --json");
+  REQUIRE(json.code == 0);
+  const Json n = parse_json(json.text.substr(json.text.find("\n{")), "bench");
+  const auto seconds = [&](const char* part) {
+    return n[part + std::string("_seconds")].get<double>();
+  };
+  for (const char* part : {"data", "forward", "backward", "optimiser"}) {
+    CHECK(seconds(part) > 0);
+    CHECK(seconds(part) < seconds("step"));
+  }
+  CHECK(n["tokens_per_second"].get<double>() * seconds("step") ==
+        Approx(n["tokens"].get<double>()));
+  CHECK(n["gemm_fraction"].get<double>() * n["gemm_peak_gflops"].get<double>() ==
+        Approx(n["gemm_gflops"].get<double>()));
+  CHECK_FALSE(fs::exists(dir.path / "run"));
+}
+
 // LibTorch and Arrow in one process.
 TEST_CASE("a Parquet file trains as the same rows in JSONL do") {
   const TempDir dir;

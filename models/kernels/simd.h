@@ -1,0 +1,61 @@
+#pragma once
+
+#include <c10/util/BFloat16.h>
+
+#include <bit>
+#include <cstdint>
+
+// A loop in several versions, of which the loader takes the widest that the machine has. Not under
+// ASan, which cannot run in the resolvers.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define TPTT_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define TPTT_SIMD
+#endif
+// For what such a loop calls: compiled anew for each version.
+#define TPTT_INLINE inline __attribute__((always_inline))
+
+namespace tptt {
+
+TPTT_INLINE float load(const float* p, int64_t i) {
+  return p[i];
+}
+
+TPTT_INLINE float load(const c10::BFloat16* p, int64_t i) {
+  return std::bit_cast<float>(uint32_t(p[i].x) << 16);
+}
+
+TPTT_INLINE void store(float* p, int64_t i, float value) {
+  p[i] = value;
+}
+
+// Rounded to nearest, ties to even; NaN stays NaN.
+TPTT_INLINE uint16_t bfloat16_bits(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  return uint16_t((bits & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : rounded);
+}
+
+TPTT_INLINE void store(c10::BFloat16* p, int64_t i, float value) {
+  p[i].x = bfloat16_bits(value);
+}
+
+/// e^x to 2 units in the last place between -87 and 88, beyond as at the ends: Cody and Waite's
+/// reduction and a polynomial (Cephes' coefficients), in operations that vectorise.
+TPTT_INLINE float exp_simd(float x) {
+  x = x < -87.3F ? -87.3F : x > 88.3F ? 88.3F : x;
+  constexpr float kRounds = 12582912.0F;  // 1.5 * 2^23: adding it leaves a whole number
+  const float n = (x * 1.44269504F + kRounds) - kRounds;
+  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  float y = 1.9875691500e-4F;
+  y = y * r + 1.3981999507e-3F;
+  y = y * r + 8.3334519073e-3F;
+  y = y * r + 4.1665795894e-2F;
+  y = y * r + 1.6666665459e-1F;
+  y = y * r + 5.0000001201e-1F;
+  y = y * r * r + r + 1.0F;
+  return y * std::bit_cast<float>((int32_t(n) + 127) << 23);
+}
+
+}  // namespace tptt

@@ -1,0 +1,137 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tanh.h>
+#include <c10/core/GradMode.h>
+
+#include <catch2/catch.hpp>
+
+#include "models/dropout.h"
+#include "models/kernels/cross_entropy.h"
+#include "models/kernels/few_rows.h"
+#include "models/kernels/gated.h"
+#include "models/kernels/rms_norm.h"
+#include "models/kernels/rotary.h"
+
+using namespace tptt;
+
+namespace {
+
+// bfloat16 keeps 8 bits; a sum of many rounded numbers is a little further off.
+double bound(at::ScalarType type) {
+  return type == at::kFloat ? 2e-6 : 8e-3;
+}
+
+// By the largest of `b`, which is what float64 gives.
+double apart(const at::Tensor& a, const at::Tensor& b) {
+  return ((a.to(at::kDouble) - b.to(at::kDouble)).abs().max() / b.abs().max().to(at::kDouble))
+      .item<double>();
+}
+
+// A tensor of the type and the same numbers in float64, which has no kernel here.
+std::pair<at::Tensor, at::Tensor> numbers(at::IntArrayRef shape, at::ScalarType type) {
+  const at::Tensor x = at::randn(shape).to(type);
+  return {x, x.to(at::kDouble)};
+}
+
+}  // namespace
+
+TEST_CASE("RMS norms and their gradients are those of the operators") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const int64_t size = GENERATE(1, 24, 577);
+  INFO(type << " " << size);
+  const auto [x, x64] = numbers({5, size}, type);
+  const auto [g, g64] = numbers({5, size}, type);
+  const at::Tensor w = at::randn({size});  // float32 for either type
+  const auto [y, r] = rms_norm_forward(x, w, 1e-5);
+  const auto [y64, r64] = rms_norm_forward(x64, w.to(at::kDouble), 1e-5);
+  REQUIRE(y.scalar_type() == type);
+  CHECK(apart(y, y64) < bound(type));
+  CHECK(apart(r, r64) < bound(at::kFloat));
+  const at::Tensor dx = rms_norm_backward(g, x, w, r);
+  if (size == 1) return;  // its gradient is all cancellation
+  CHECK(apart(dx, rms_norm_backward(g64, x64, w.to(at::kDouble), r64)) < bound(type));
+}
+
+TEST_CASE("gated activations take halves of one projection") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const auto [both, both64] = numbers({7, 2 * 41}, type);
+  const auto [g, g64] = numbers({7, 41}, type);
+  const at::Tensor wide = both * 20, wide64 = wide.to(at::kDouble);  // far into both tails
+  for (const auto& [x, x64] : {std::pair(both, both64), std::pair(wide, wide64)}) {
+    const auto half = x.chunk(2, 1), half64 = x64.chunk(2, 1);
+    CHECK(apart(gated_forward(half[0], half[1], "silu"),
+                gated_forward(half64[0], half64[1], "silu")) < bound(type));
+    const auto [dgate, dup] = gated_backward(g, half[0], half[1], "silu");
+    const auto [dgate64, dup64] = gated_backward(g64, half64[0], half64[1], "silu");
+    CHECK(apart(dgate, dgate64) < bound(type));
+    CHECK(apart(dup, dup64) < bound(type));
+  }
+}
+
+TEST_CASE("rotations of heads that lie apart go there and back") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const auto [all, all64] = numbers({6, 5, 20}, type);
+  const at::Tensor angle = at::randn({6, 1, 8});  // 4 of 20 numbers are not turned
+  const at::Tensor x = all.narrow(1, 1, 3), x64 = all64.narrow(1, 1, 3);
+  const at::Tensor y = rotate_halves(x, angle.cos(), angle.sin(), 1);
+  CHECK(apart(y, rotate_halves(x64, angle.cos(), angle.sin(), 1)) < bound(type));
+  CHECK(apart(rotate_halves(y, angle.cos(), angle.sin(), -1), x64) < bound(type));
+}
+
+TEST_CASE("dropout without a mask drops what the mask says") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const int64_t size = GENERATE(1, 127, 4001);  // groups of 128
+  const DropoutKey key{3, 1ull << 33, 5};
+  const at::Tensor x = at::randn({size}).to(type);
+  const at::Tensor mask = dropout_mask(x, 0.3, key, 7);
+  CHECK(dropped(x, 0.3, key, 7).equal(x * mask));
+  const at::Tensor to = at::randn({size}).to(type), sum = to + x * mask;
+  add_dropped_(to, x, 0.3, key, 7);
+  CHECK(to.equal(sum));
+  if (size > 1000) CHECK(mask.to(at::kFloat).mean().item<double>() == Approx(0.7).margin(0.03));
+}
+
+TEST_CASE("rows of logits become the gradient of their cross-entropy") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const double cap = GENERATE(0.0, 3.0);
+  INFO(type << " cap " << cap);
+  const at::Tensor logits = (at::randn({4, 1003}) * 4).to(type);
+  const at::Tensor targets = at::randint(1003, {4}, at::kLong);
+  at::Tensor mine = logits.clone(), theirs = logits.to(at::kDouble);
+  const at::Tensor loss = cross_entropy_rows_(mine, targets, cap, true);
+  const at::Tensor loss64 = cross_entropy_rows_(theirs, targets, cap, true);
+  CHECK(apart(loss, loss64) < bound(at::kFloat));
+  CHECK(apart(mine, theirs) < bound(type));
+  at::Tensor again = logits.clone();
+  CHECK(cross_entropy_rows_(again, targets, cap, false).equal(loss));
+  // What the operators give is softmax - onehot, and nothing of it is lost far from the target.
+  if (cap > 0) return;
+  const at::Tensor p = at::softmax(logits.to(at::kDouble), 1);
+  CHECK(apart(theirs.sum(1) + 1, at::randn({4}).fill_(1)) < 1e-5);
+  CHECK(apart(mine.scatter(1, targets.unsqueeze(1), 0), p.scatter(1, targets.unsqueeze(1), 0)) <
+        bound(type));
+}
+
+TEST_CASE("a loss that is not a number stays so") {
+  at::Tensor logits = at::randn({2, 40});
+  logits[1][17] = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor loss = cross_entropy_rows_(logits, at::arange(2), 0, true);
+  CHECK(loss[0].isfinite().item<bool>());
+  CHECK(loss[1].isnan().item<bool>());
+}
+
+TEST_CASE("few rows are multiplied as many are") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const int64_t rows = GENERATE(1, 4), out = GENERATE(3, 130);
+  const auto [x, x64] = numbers({rows, 70}, type);
+  const auto [w, w64] = numbers({out, 70}, type);
+  CHECK_FALSE(has_few_rows(x, w));  // a gradient may be asked for
+  c10::AutoGradMode no_grad(false);
+  REQUIRE(has_few_rows(x, w));
+  CHECK(apart(few_rows_mm(x, w), at::mm(x64, w64.t())) < bound(type));
+}
