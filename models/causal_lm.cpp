@@ -134,7 +134,11 @@ std::vector<Linear*> CausalLM::linears() {
 std::vector<BaseParameter> CausalLM::base_parameters() {
   const int64_t hidden = config.hidden_size;
   std::vector<BaseParameter> all;
-  all.push_back({config.embed_tokens + ".weight", &embedding_.weight, {config.vocab_size, hidden}});
+  all.push_back({config.embed_tokens + ".weight",
+                 &embedding_.weight.dense,
+                 {config.vocab_size, hidden},
+                 false,
+                 &embedding_.weight});
   if (!config.embed_positions.empty())
     all.push_back({config.embed_positions + ".weight",
                    &positions_,
@@ -158,8 +162,11 @@ std::vector<BaseParameter> CausalLM::base_parameters() {
   add_norm(norm_, hidden);
   for (Linear* linear : linears()) {
     const bool transposed = config.conv1d && linear != &head_;
-    all.push_back(
-        {linear->name + ".weight", &linear->weight, {linear->out, linear->in}, transposed});
+    all.push_back({linear->name + ".weight",
+                   &linear->weight.dense,
+                   {linear->out, linear->in},
+                   transposed,
+                   &linear->weight});
     if (linear->has_bias) all.push_back({linear->name + ".bias", &linear->bias, {linear->out}});
   }
   return all;

@@ -16,8 +16,9 @@ namespace tptt {
 struct BaseParameter {
   std::string name;
   at::Tensor* tensor;
-  std::vector<int64_t> shape;  // in memory
-  bool transposed = false;     // the file has it [in, out]
+  std::vector<int64_t> shape;      // in memory
+  bool transposed = false;         // the file has it [in, out]
+  FrozenWeight* weight = nullptr;  // whose tensor it is, where it may stay packed
 };
 
 struct DecoderLayer {

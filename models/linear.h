@@ -7,6 +7,7 @@
 #include <string>
 
 #include "models/dropout.h"
+#include "models/frozen_weight.h"
 
 namespace tptt {
 
@@ -33,16 +34,16 @@ struct Lora {
   at::Tensor all_b() const;  // [out, r or 2 r]
 };
 
-/// A frozen weight and, where one was added, its LoRA. Families never see how the weight is stored.
+/// A frozen weight and, where one was added, its LoRA.
 struct Linear {
   std::string name;  // Hugging Face module path
   int64_t in = 0, out = 0;
   bool has_bias = false;
-  double share = 1;   // of the tokens that reach it (a mixture's experts)
-  at::Tensor weight;  // [out, in], base dtype
-  at::Tensor bias;    // [out] or undefined
+  double share = 1;     // of the tokens that reach it (a mixture's experts)
+  FrozenWeight weight;  // [out, in]
+  at::Tensor bias;      // [out] or undefined
   std::optional<Lora> lora;
-  bool trained = false;  // weight and bias are float32 and learn (modules_to_save)
+  bool trained = false;  // weight.dense and bias are float32 and learn (modules_to_save)
 
   at::Tensor forward(const at::Tensor& x, const Dropout& dropout) const;  // [N, in] -> [N, out]
   /// Whether something here learns.
@@ -60,6 +61,6 @@ at::Tensor merged_weight(const at::Tensor& weight, const Lora& lora);
 at::Tensor squared_row_norms(const at::Tensor& weight);
 
 /// ||W + s B A|| of each row [out], without gradients.
-at::Tensor adapted_row_norms(const at::Tensor& weight, const Lora& lora);
+at::Tensor adapted_row_norms(const FrozenWeight& weight, const Lora& lora);
 
 }  // namespace tptt

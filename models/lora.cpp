@@ -116,7 +116,7 @@ Lora make_lora(const LoraConfig& config, const Linear& linear, const at::Device&
   lora.b = lora.b.to(device).requires_grad_(true);
   if (!config.use_dora) return lora;
   if (linear.weight.defined()) {
-    lora.weight_norm = squared_row_norms(linear.weight);
+    lora.weight_norm = squared_row_norms(to_dense(linear.weight, at::kFloat));
     lora.magnitude = adapted_row_norms(linear.weight, lora).clone();
   } else {
     lora.magnitude = at::zeros({linear.out}, at::kFloat);  // to be read from a file
@@ -140,9 +140,14 @@ Lora make_embedding_lora(const LoraConfig& config, const ModelConfig& model,
 }
 
 // A copy: what was tied to it stays as it was. Zeros for a weight that was not loaded.
-at::Tensor own_copy(const at::Tensor& weight, at::IntArrayRef shape) {
-  if (!weight.defined()) return at::zeros(shape, at::kFloat).requires_grad_(true);
-  return weight.detach().to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
+at::Tensor own_copy(const at::Tensor& x, at::IntArrayRef shape) {
+  if (!x.defined()) return at::zeros(shape, at::kFloat).requires_grad_(true);
+  return x.detach().to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
+}
+
+FrozenWeight own_copy(const FrozenWeight& weight, at::IntArrayRef shape) {
+  const at::Tensor dense = weight.packed() ? to_dense(weight, at::kFloat) : weight.dense;
+  return {own_copy(dense, shape), {}};
 }
 
 void train_whole(Linear& linear, bool conv1d) {
@@ -188,7 +193,7 @@ std::vector<Trainable> trainables(CausalLM& model) {
   for (const Linear* linear : model.linears()) {
     const std::string name = peft_name(linear->name);
     if (linear->trained) {
-      all.push_back({name + ".weight", linear->weight});
+      all.push_back({name + ".weight", linear->weight.dense});
       if (linear->bias.defined()) all.push_back({name + ".bias", linear->bias});
     }
     if (!linear->lora) continue;
@@ -199,7 +204,7 @@ std::vector<Trainable> trainables(CausalLM& model) {
   }
   const Embedding& embedding = model.embedding();
   const std::string name = peft_name(embedding.name);
-  if (embedding.trained) all.push_back({name + ".weight", embedding.weight});
+  if (embedding.trained) all.push_back({name + ".weight", embedding.weight.dense});
   if (embedding.lora) {
     all.push_back({name + ".lora_embedding_A", embedding.lora->a, Kind::embedding});
     all.push_back({name + ".lora_embedding_B", embedding.lora->b, Kind::embedding});

@@ -49,7 +49,7 @@ Svd low_rank_svd(const at::Tensor& w, int64_t r, int64_t iterations, at::Generat
 // PiSSA: A and B hold the largest singular values, the weight keeps the rest.
 void init_pissa(Lora& lora, int64_t r, const std::string& init, const Linear& linear,
                 at::Generator& generator) {
-  const at::Tensor w = linear.weight.detach().to(at::kFloat);
+  const at::Tensor w = to_dense(linear.weight, at::kFloat).detach();
   if (r > std::min(linear.in, linear.out))
     throw UsageError("lora.init_lora_weights: " + init + " needs r of at most " +
                      std::to_string(std::min(linear.in, linear.out)) + " for '" + linear.name +

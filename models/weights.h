@@ -8,10 +8,11 @@
 namespace tptt {
 
 /// Fills every base parameter from `index`, converted to `dtype` on `device`. Every parameter must
-/// be there with its shape and every tensor must be used; a tied head takes the embedding.
+/// be there with its shape and every tensor must be used; a tied head takes the embedding. With
+/// `keep_packed` matrices of ggml's blocks stay as they are (on the CPU).
 /// Throws Error that names the tensor.
 void load_weights(CausalLM& model, const WeightIndex& index, at::ScalarType dtype,
-                  at::Device device);
+                  at::Device device, bool keep_packed = false);
 
 /// One tensor of a file as float32 on the CPU. Throws Error for a type that is no floating point.
 at::Tensor read_float_tensor(const ReadFile& file, const TensorInfo& info);

@@ -12,6 +12,7 @@ struct CommonFlags {
   std::string adapter;
   std::string dtype = "auto";
   std::string device = "auto";
+  std::string quantization = "none";
   int64_t num_threads = 0;
   std::string branch = "mixed";  // load_model.h: branch_names()
 };

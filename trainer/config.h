@@ -12,9 +12,10 @@ namespace tptt {
 
 struct ModelSection {
   std::string name_or_path;
-  std::string adapter_name_or_path;  // empty: start from a fresh adapter
-  std::string dtype = "auto";        // auto, float32, bfloat16
-  std::string device = "auto";       // auto, cpu, cuda, cuda:N
+  std::string adapter_name_or_path;   // empty: start from a fresh adapter
+  std::string dtype = "auto";         // auto, float32, bfloat16
+  std::string device = "auto";        // auto, cpu, cuda, cuda:N
+  std::string quantization = "none";  // none, keep
 };
 
 struct DataFile {

@@ -55,6 +55,9 @@ void visit_keys(Is<ModelSection> auto& model, auto&& key) {
   key("device", model.device,
       Rule{.choices = {"auto", "cpu", "cuda"}, .fits = is_cuda_device, .fits_text = "cuda:N"},
       "Where to compute");
+  key("quantization", model.quantization, Rule{.choices = {"none", "keep"}},
+      "`keep`: the blocks of a .gguf file stay packed in memory and are decoded where they "
+      "multiply; `none`: they become `dtype` when they are read");
 }
 
 void visit_keys(Is<MagConfig> auto& mag, auto&& key) {

@@ -46,7 +46,7 @@ class Merger {
     };
     for (const Linear* linear : model.linears()) {
       if (linear->trained)
-        add(linear->name, ".weight", [linear](const at::Tensor&) { return linear->weight; });
+        add(linear->name, ".weight", [linear](const at::Tensor&) { return linear->weight.dense; });
       if (linear->trained && linear->has_bias)
         add(linear->name, ".bias", [linear](const at::Tensor&) { return linear->bias; });
       if (linear->lora)
@@ -54,7 +54,7 @@ class Merger {
             [linear](const at::Tensor& w) { return merged_weight(w, *linear->lora); });
     }
     const Embedding& e = model.embedding();
-    if (e.trained) add(e.name, ".weight", [&e](const at::Tensor&) { return e.weight; });
+    if (e.trained) add(e.name, ".weight", [&e](const at::Tensor&) { return e.weight.dense; });
     if (e.lora)
       add(e.name, ".weight", [&e](const at::Tensor& w) {
         return w + at::mm(e.lora->b, e.lora->a).t() * e.lora->scaling;

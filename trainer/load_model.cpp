@@ -57,7 +57,8 @@ LoadedModel load_model(const CommonFlags& common, bool with_tokenizer) {
   set_threads(common.num_threads);
   const at::Device device = resolve_device(common.device);
   LoadedModel loaded;
-  loaded.model = load_causal_lm(files, resolve_dtype(common.dtype, device), device);
+  loaded.model = load_causal_lm(files, resolve_dtype(common.dtype, device), device,
+                                common.quantization == "keep");
   if (!common.adapter.empty()) apply_adapter(*loaded.model, common.adapter);
   check_branch(*loaded.model, branch);
   if (with_tokenizer) loaded.tokenizer = load_tokenizer(files);

@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -24,18 +23,18 @@ using torch::autograd::variable_list;
 constexpr int64_t kChunkRows = 128;
 
 struct SumCrossEntropy : torch::autograd::Function<SumCrossEntropy> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows, const at::Tensor& weight,
-                            const at::Tensor& targets, double softcapping, bool need_grad) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows,
+                            const FrozenWeight& weight, const at::Tensor& targets,
+                            double softcapping, bool need_grad) {
     at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
     at::Tensor grad = need_grad ? at::empty_like(rows) : at::Tensor();
     for (int64_t begin = 0; begin < rows.size(0); begin += kChunkRows) {
       const int64_t count = std::min(kChunkRows, rows.size(0) - begin);
-      at::Tensor logits = at::mm(rows.narrow(0, begin, count), weight.t());  // [C, V]
+      at::Tensor logits = times_transposed(rows.narrow(0, begin, count), weight);  // [C, V]
       total.add_(
           cross_entropy_rows_(logits, targets.narrow(0, begin, count), softcapping, need_grad)
               .sum());
-      at::Tensor grad_rows = need_grad ? grad.narrow(0, begin, count) : at::Tensor();
-      if (need_grad) at::mm_out(grad_rows, logits, weight);
+      if (need_grad) grad.narrow(0, begin, count).copy_(times(logits, weight));
     }
     if (need_grad) ctx->save_for_backward({grad});
     return total;
@@ -68,7 +67,7 @@ Dropout chunk_dropout(Dropout dropout, int64_t chunk) {
 
 std::vector<at::Tensor> head_parameters(const Linear& head) {
   std::vector<at::Tensor> all;
-  if (head.trained) all = {head.weight};
+  if (head.trained) all = {head.weight.dense};
   if (head.lora) all = {head.lora->a, head.lora->b};
   if (head.lora && head.lora->magnitude.defined()) all.push_back(head.lora->magnitude);
   return all;

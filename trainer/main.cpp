@@ -25,6 +25,10 @@ void add_common(CLI::App& command, CommonFlags& flags) {
   command.add_option("--adapter", flags.adapter, "adapter directory");
   command.add_option("--dtype", flags.dtype, "auto, float32 or bfloat16")->capture_default_str();
   command.add_option("--device", flags.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  command
+      .add_option("--quantization", flags.quantization, "keep: a .gguf file's blocks as they are")
+      ->check(CLI::IsMember({"none", "keep"}))
+      ->capture_default_str();
   command.add_option("--num-threads", flags.num_threads, "0: all cores")->capture_default_str();
 }
 

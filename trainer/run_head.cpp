@@ -30,8 +30,8 @@ RunHead describe_run(const TrainingSetup& setup) {
   head.total_parameters = head.trainable_parameters;
   std::set<const void*> counted;  // a tied head is the embedding once more
   for (const BaseParameter& p : model.base_parameters())
-    if (counted.insert(p.tensor->const_data_ptr()).second)
-      head.total_parameters += p.tensor->numel();
+    if (counted.insert(p.weight ? p.weight->data() : p.tensor->const_data_ptr()).second)
+      head.total_parameters += p.weight ? p.weight->numel() : p.tensor->numel();
   head.train_rows = int64_t(data.train.size());
   for (const Example& e : data.train) head.train_tokens += int64_t(e.ids.size());
   head.eval_rows = int64_t(data.eval.size());

@@ -80,7 +80,7 @@ TrainingSetup set_up_training(Config given, const TrainFlags& flags) {
   s.total_steps = total_steps(config, s.data);
   if (const auto warning = eos_warning(s.data.train, read_model_config(s.files).eos_token_id))
     log_warning(*warning);
-  s.model = load_causal_lm(s.files, dtype, device);
+  s.model = load_causal_lm(s.files, dtype, device, config.model.quantization == "keep");
   add_adapter(*s.model, config, continued);
   choose_gradient_checkpointing(s);
   s.optimizer = make_optimizer(*s.model, config);

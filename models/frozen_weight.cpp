@@ -1,0 +1,97 @@
+#include "models/frozen_weight.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "models/formats/dequant.h"
+#include "models/kernels/few_rows.h"
+
+namespace tptt {
+namespace {
+
+// Decoded at once: small enough for the second-level cache, large enough for a matrix product.
+constexpr int64_t kTileNumbers = 512 * 1024;
+
+// Decodes one row of blocks to float32 or bfloat16.
+void decode_row(const FrozenWeight& weight, int64_t row, at::Tensor& to, int64_t to_row,
+                std::vector<float>& buffer) {
+  const auto* from = reinterpret_cast<const std::byte*>(weight.blocks.const_data_ptr<uint8_t>()) +
+                     row * weight.blocks.size(1);
+  if (to.scalar_type() == at::kFloat)
+    return to_float32(weight.type, from, weight.in,
+                      to.mutable_data_ptr<float>() + to_row * weight.in);
+  buffer.resize(size_t(weight.in));
+  to_float32(weight.type, from, weight.in, buffer.data());
+  auto* out = to.mutable_data_ptr<c10::BFloat16>() + to_row * weight.in;
+  std::copy(buffer.begin(), buffer.end(), out);
+}
+
+// Rows begin .. begin + count of the weight in the first rows of `tile`.
+void decode(const FrozenWeight& weight, int64_t begin, int64_t count, at::Tensor& tile) {
+  const int64_t grain = std::max<int64_t>(1, 8192 / weight.in);
+  at::parallel_for(0, count, grain, [&](int64_t first, int64_t last) {
+    std::vector<float> buffer;
+    for (int64_t i = first; i < last; ++i) decode_row(weight, begin + i, tile, i, buffer);
+  });
+}
+
+// f(tile [count, in], begin, count) over all rows, the tile with the type and device of `like`.
+template <class F>
+void for_tiles(const FrozenWeight& weight, const at::Tensor& like, const F& f) {
+  const int64_t out = weight.blocks.size(0);
+  const int64_t rows = std::clamp<int64_t>(kTileNumbers / weight.in, 1, out);
+  at::Tensor tile = at::empty({rows, weight.in}, at::TensorOptions().dtype(like.scalar_type()));
+  for (int64_t begin = 0; begin < out; begin += rows) {
+    const int64_t count = std::min(rows, out - begin);
+    decode(weight, begin, count, tile);
+    f(tile.narrow(0, 0, count).to(like.device()), begin, count);
+  }
+}
+
+}  // namespace
+
+at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type) {
+  if (!weight.packed()) return weight.dense.to(type);
+  at::Tensor all = at::empty({weight.blocks.size(0), weight.in}, at::TensorOptions().dtype(type));
+  decode(weight, 0, all.size(0), all);
+  return all;
+}
+
+at::Tensor times_transposed(const at::Tensor& x, const FrozenWeight& weight) {
+  if (!weight.packed())
+    return has_few_rows(x, weight.dense) ? few_rows_mm(x, weight.dense)
+                                         : at::mm(x, weight.dense.t());
+  at::Tensor y = at::empty({x.size(0), weight.blocks.size(0)}, x.options());
+  for_tiles(weight, x, [&](const at::Tensor& tile, int64_t begin, int64_t count) {
+    at::Tensor part = y.narrow(1, begin, count);
+    at::mm_out(part, x, tile.t());
+  });
+  return y;
+}
+
+at::Tensor times(const at::Tensor& g, const FrozenWeight& weight) {
+  if (!weight.packed()) return at::mm(g, weight.dense);
+  at::Tensor sum = at::zeros({g.size(0), weight.in}, g.options());
+  for_tiles(weight, g, [&](const at::Tensor& tile, int64_t begin, int64_t count) {
+    sum.addmm_(g.narrow(1, begin, count), tile);
+  });
+  return sum;
+}
+
+at::Tensor rows_of(const FrozenWeight& weight, const at::Tensor& ids, at::ScalarType type) {
+  if (!weight.packed()) return at::embedding(weight.dense, ids).to(type);
+  const at::Tensor wanted = ids.to(at::kCPU).contiguous();
+  at::Tensor rows = at::empty({wanted.numel(), weight.in}, at::TensorOptions().dtype(type));
+  std::vector<float> buffer;
+  for (int64_t i = 0; i < wanted.numel(); ++i)
+    decode_row(weight, wanted.const_data_ptr<int64_t>()[i], rows, i, buffer);
+  return rows.to(ids.device());
+}
+
+}  // namespace tptt
