@@ -17,6 +17,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "models/kernels/attention.h"
+
 namespace tptt {
 namespace {
 
@@ -51,6 +53,18 @@ struct Softmax {
   ScoreConfig score;
 };
 
+void save(AutogradContext* ctx, const Softmax& softmax) {
+  ctx->saved_data["length"] = softmax.window.length;
+  ctx->saved_data["sinks"] = softmax.window.sinks;
+  ctx->saved_data["scaling"] = softmax.score.scaling;
+  ctx->saved_data["softcapping"] = softmax.score.softcapping;
+}
+
+Softmax saved_softmax(AutogradContext* ctx) {
+  return {{ctx->saved_data["length"].toInt(), ctx->saved_data["sinks"].toInt()},
+          {ctx->saved_data["scaling"].toDouble(), ctx->saved_data["softcapping"].toDouble()}};
+}
+
 at::Tensor block_forward(const Block& b, const Softmax& softmax, const at::Tensor& q,
                          const at::Tensor& k, const at::Tensor& v) {
   const AttentionWindow& window = softmax.window;
@@ -67,10 +81,7 @@ struct WindowedAttention : torch::autograd::Function<WindowedAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const Softmax& softmax) {
     ctx->save_for_backward({q, k, v});
-    ctx->saved_data["length"] = softmax.window.length;
-    ctx->saved_data["sinks"] = softmax.window.sinks;
-    ctx->saved_data["scaling"] = softmax.score.scaling;
-    ctx->saved_data["softcapping"] = softmax.score.softcapping;
+    save(ctx, softmax);
     at::Tensor o = at::empty_like(q, at::MemoryFormat::Contiguous);
     for (const Block& b : make_blocks(q.size(2), softmax.window))
       o.narrow(2, b.begin, b.count)
@@ -81,9 +92,7 @@ struct WindowedAttention : torch::autograd::Function<WindowedAttention> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const Softmax softmax{
-        {ctx->saved_data["length"].toInt(), ctx->saved_data["sinks"].toInt()},
-        {ctx->saved_data["scaling"].toDouble(), ctx->saved_data["softcapping"].toDouble()}};
+    const Softmax softmax = saved_softmax(ctx);
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2];
     // Sinks gather from every block: summed in float32 at least.
     const auto wide = k.options().dtype(at::toOpMathType(k.scalar_type()));
@@ -109,6 +118,24 @@ struct WindowedAttention : torch::autograd::Function<WindowedAttention> {
   }
 };
 
+struct CpuAttention : torch::autograd::Function<CpuAttention> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, const Softmax& softmax) {
+    const auto [o, lse] = tiled_attention(q, k, v, softmax.window, softmax.score);
+    ctx->save_for_backward({q, k, v, o, lse});
+    save(ctx, softmax);
+    return o;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Softmax softmax = saved_softmax(ctx);
+    const auto g = tiled_attention_backward(grads[0], saved[0], saved[1], saved[2],
+                                            {saved[3], saved[4]}, softmax.window, softmax.score);
+    return {g.q, g.k, g.v, {}};
+  }
+};
+
 }  // namespace
 
 at::Tensor masked_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -131,8 +158,9 @@ at::Tensor masked_attention(const at::Tensor& q, const at::Tensor& k, const at::
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const AttentionWindow& window, const ScoreConfig& score) {
   const bool windowed = window.length > 0 && q.size(2) > window.length;
-  if (windowed || score.softcapping > 0)
-    return WindowedAttention::apply(q, k, v, Softmax{windowed ? window : AttentionWindow(), score});
+  const Softmax softmax{windowed ? window : AttentionWindow(), score};
+  if (has_tiled_attention(q)) return CpuAttention::apply(q, k, v, softmax);
+  if (windowed || score.softcapping > 0) return WindowedAttention::apply(q, k, v, softmax);
   return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true, score.scaling,
                                           /*enable_gqa=*/q.size(1) != k.size(1));
 }

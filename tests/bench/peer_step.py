@@ -1,6 +1,6 @@
 """One training step of a Python peer on a model directory, as one JSON line: median seconds and peak RSS in GB.
 
-usage: peer_step.py MODEL_DIR peft|peft_checkpointing|tptt:OPERATOR_MODE BATCH TOKENS STEPS
+usage: peer_step.py MODEL_DIR peft|peft_checkpointing|tptt:OPERATOR_MODE BATCH TOKENS STEPS [DTYPE]
 """
 import json
 import os
@@ -16,8 +16,9 @@ from transformers import AutoModelForCausalLM
 
 directory, kind = sys.argv[1:3]
 batch, tokens, steps = map(int, sys.argv[3:6])
+dtype = getattr(torch, sys.argv[6]) if len(sys.argv) > 6 else torch.float32
 torch.manual_seed(0)
-model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="sdpa")
+model = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation="sdpa")
 if kind.startswith("tptt:"):
     import tptt
     from tptt.modeling_tptt import get_tptt_model

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "models/windowed_attention.h"
+
+namespace tptt {
+
+/// Softmax attention on the CPU, tile by tile, so that no [L, L] matrix is made. q [S, H, L, D],
+/// k and v [S, G, L, D] with H a multiple of G; a token sees itself and those before it, of them
+/// what the window lets it. Sums in float32.
+struct TiledAttention {
+  at::Tensor o;    // [S, H, L, D], q's type
+  at::Tensor lse;  // [S, H, L], float32: log of each row's sum of exponentials
+};
+
+bool has_tiled_attention(const at::Tensor& q);
+
+TiledAttention tiled_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                               const AttentionWindow& window, const ScoreConfig& score);
+
+struct AttentionGradients {
+  at::Tensor q, k, v;
+};
+
+/// The gradients by q, k and v of g, the gradient by o.
+AttentionGradients tiled_attention_backward(const at::Tensor& g, const at::Tensor& q,
+                                            const at::Tensor& k, const at::Tensor& v,
+                                            const TiledAttention& forward,
+                                            const AttentionWindow& window,
+                                            const ScoreConfig& score);
+
+}  // namespace tptt
