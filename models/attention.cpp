@@ -95,9 +95,10 @@ AttentionWindow Attention::window(Branch branch) const {
 
 Attention::Projections Attention::project(const at::Tensor& x, const Dropout& dropout) const {
   const auto heads = [this](const at::Tensor& y) { return y.unflatten(-1, {-1, config.head_dim}); };
-  if (!qkv_proj)
-    return {heads(q_proj->forward(x, dropout)), heads(k_proj->forward(x, dropout)),
-            heads(v_proj->forward(x, dropout))};
+  if (!qkv_proj) {
+    const auto parts = forward_all({&*q_proj, &*k_proj, &*v_proj}, x, dropout);
+    return {heads(parts[0]), heads(parts[1]), heads(parts[2])};
+  }
   const int64_t kv_heads = config.num_key_value_heads;
   const auto qkv = heads(qkv_proj->forward(x, dropout))
                        .split_with_sizes({config.num_attention_heads, kv_heads, kv_heads}, 1);

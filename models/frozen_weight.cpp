@@ -78,10 +78,18 @@ at::Tensor times_transposed(const at::Tensor& x, const FrozenWeight& weight) {
 at::Tensor times(const at::Tensor& g, const FrozenWeight& weight) {
   if (!weight.packed()) return at::mm(g, weight.dense);
   at::Tensor sum = at::zeros({g.size(0), weight.in}, g.options());
+  add_times_(sum, g, weight);
+  return sum;
+}
+
+void add_times_(const at::Tensor& sum, const at::Tensor& g, const FrozenWeight& weight) {
+  if (!weight.packed()) {
+    sum.addmm_(g, weight.dense);
+    return;
+  }
   for_tiles(weight, g, [&](const at::Tensor& tile, int64_t begin, int64_t count) {
     sum.addmm_(g.narrow(1, begin, count), tile);
   });
-  return sum;
 }
 
 at::Tensor rows_of(const FrozenWeight& weight, const at::Tensor& ids, at::ScalarType type) {

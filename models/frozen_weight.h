@@ -28,6 +28,8 @@ at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type);
 /// give no gradient here.
 at::Tensor times_transposed(const at::Tensor& x, const FrozenWeight& weight);
 at::Tensor times(const at::Tensor& g, const FrozenWeight& weight);
+/// sum [N, in] += g W.
+void add_times_(const at::Tensor& sum, const at::Tensor& g, const FrozenWeight& weight);
 
 /// The rows of the ids [N] -> [N, in].
 at::Tensor rows_of(const FrozenWeight& weight, const at::Tensor& ids, at::ScalarType type);

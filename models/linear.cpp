@@ -8,21 +8,13 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
+#include <algorithm>
+
 namespace tptt {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-using OptionalTensor = std::optional<at::Tensor>;
-
-OptionalTensor optional(const at::Tensor& x) {
-  return x.defined() ? OptionalTensor(x) : std::nullopt;
-}
-
-at::Tensor frozen_forward(const at::Tensor& x, const FrozenWeight& weight, const at::Tensor& bias) {
-  const at::Tensor y = times_transposed(x, weight);
-  return bias.defined() ? y + bias : y;
-}
 
 // LoRA's dropout; without a key nothing is dropped.
 struct Drop {
@@ -36,91 +28,139 @@ struct Drop {
   }
 };
 
-// What a product needs besides the tensors that learn; the graph holds it until the backward.
-struct Frozen : torch::CustomClassHolder {
+// What a product needs besides its input and what learns.
+struct Frozen {
   FrozenWeight weight;
   at::Tensor bias;
+  bool has_lora = false;
   Drop drop;
   at::Tensor all_a, all_b;  // with PiSSA's beginning; the first r rows and columns learn
-  at::Tensor row_norms;     // DoRA
-  double scaling = 1;       // with dropout's 1 / (1 - p) in it
+  int64_t r = 0;
+  at::Tensor row_norms;  // DoRA
+  double scaling = 1;    // with dropout's 1 / (1 - p) in it
 };
 
-void hold(AutogradContext* ctx, const c10::intrusive_ptr<Frozen>& frozen) {
-  ctx->saved_data["frozen"] = c10::IValue::make_capsule(frozen);
-}
-
-c10::intrusive_ptr<Frozen> held_by(AutogradContext* ctx) {
-  return c10::static_intrusive_pointer_cast<Frozen>(ctx->saved_data["frozen"].toCapsule());
-}
-
-// x W^T of packed blocks.
-struct PackedLinear : torch::autograd::Function<PackedLinear> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x,
-                            const c10::intrusive_ptr<Frozen>& frozen) {
-    hold(ctx, frozen);
-    return times_transposed(x, frozen->weight);
-  }
-
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    return {times(grads[0].contiguous(), held_by(ctx)->weight), {}};
-  }
+// Products of one input, held by the graph until the backward.
+struct Products : torch::CustomClassHolder {
+  std::vector<Frozen> all;
 };
 
-// y = x W^T + bias + scaling * dropped(x) A^T B^T, one node: no sum of two [N, out] results, no
-// gradient for W. With DoRA each column of y - bias is multiplied by magnitude / row norm, which
-// counts as a constant (section 4.3 of the paper).
-struct LoraLinear : torch::autograd::Function<LoraLinear> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& a,
-                            const at::Tensor& b, const OptionalTensor& magnitude,
-                            const c10::intrusive_ptr<Frozen>& held) {
-    const Frozen& frozen = *held;
-    const auto type = x.scalar_type();
-    const bool dora = magnitude.has_value();
-    const at::Tensor h = at::mm(frozen.drop(x), frozen.all_a.to(type).t());  // [N, r]
-    at::Tensor y = frozen_forward(x, frozen.weight, dora ? at::Tensor() : frozen.bias);
-    y.addmm_(h, frozen.all_b.to(type).t(), 1, frozen.scaling);
-    at::Tensor direction, factor;
-    if (dora) {
-      direction = y;
-      factor = *magnitude / frozen.row_norms;  // [out]
-      y = y * factor.to(type);
-      if (frozen.bias.defined()) y.add_(frozen.bias);
+// What the backward of one product reads again.
+struct Kept {
+  at::Tensor h;                  // [N, r], dropped(x) A^T
+  at::Tensor direction, factor;  // DoRA: [N, out] before its factors [out]
+};
+
+// y = x W^T + bias + scaling * dropped(x) A^T B^T. With DoRA each column of y - bias is multiplied
+// by magnitude / row norm, which counts as a constant (section 4.3 of the paper).
+at::Tensor product(const at::Tensor& x, const Frozen& f, const at::Tensor& magnitude, Kept& kept) {
+  const auto type = x.scalar_type();
+  at::Tensor y = times_transposed(x, f.weight);
+  if (f.has_lora) {
+    kept.h = at::mm(f.drop(x), f.all_a.to(type).t());
+    y.addmm_(kept.h, f.all_b.to(type).t(), 1, f.scaling);
+  }
+  if (magnitude.defined()) {
+    kept.direction = y;
+    kept.factor = magnitude / f.row_norms;
+    y = y * kept.factor.to(type);
+  }
+  return f.bias.defined() ? y.add_(f.bias) : y;
+}
+
+// The gradients of a, b and the magnitude. The one of x, where `wanted`, is added to grad_x, which
+// is undefined before the first.
+variable_list product_backward(at::Tensor g, const at::Tensor& x, const Frozen& f, const Kept& kept,
+                               bool wanted, at::Tensor& grad_x) {
+  variable_list grads;
+  at::Tensor grad_magnitude;
+  if (kept.direction.defined()) {
+    grad_magnitude = (g * kept.direction).sum(0, false, at::kFloat).div_(f.row_norms);
+    g = g * kept.factor.to(g.scalar_type());
+  }
+  if (wanted && grad_x.defined()) {
+    add_times_(grad_x, g, f.weight);
+  } else if (wanted) {
+    grad_x = times(g, f.weight);
+  }
+  if (!f.has_lora) return grads;
+  const auto type = g.scalar_type();
+  const at::Tensor gh = at::mm(g, f.all_b.to(type)).mul_(f.scaling);  // [N, r]
+  grads.push_back(at::mm(gh.narrow(1, 0, f.r).t(), f.drop(x)).to(at::kFloat));
+  grads.push_back(at::mm(g.t(), kept.h.narrow(1, 0, f.r)).to(at::kFloat).mul_(f.scaling));
+  if (grad_magnitude.defined()) grads.push_back(grad_magnitude);
+  if (!wanted) return grads;
+  const at::Tensor all_a = f.all_a.to(type);
+  if (f.drop.key) {
+    f.drop.add_to(grad_x, at::mm(gh, all_a));
+  } else {
+    grad_x.addmm_(gh, all_a);
+  }
+  return grads;
+}
+
+// One node for all products of an input: its gradient is summed by the products themselves, there
+// is none for the weights, and the input is kept only where an adapter needs it.
+struct SharedInput : torch::autograd::Function<SharedInput> {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList learned,
+                               const c10::intrusive_ptr<Products>& products) {
+    variable_list results, saved{learned.empty() ? at::Tensor() : x};
+    size_t next = 0;
+    for (const Frozen& f : products->all) {
+      Kept kept;
+      const bool dora = f.row_norms.defined();
+      results.push_back(product(x, f, dora ? learned[next + 2] : at::Tensor(), kept));
+      next += f.has_lora ? (dora ? 3 : 2) : 0;
+      for (const at::Tensor& part : {kept.h, kept.direction, kept.factor}) saved.push_back(part);
     }
-    ctx->save_for_backward({x, a, b, h, direction, factor});
-    hold(ctx, held);
-    return y;
+    ctx->save_for_backward(saved);
+    ctx->saved_data["products"] = c10::IValue::make_capsule(products);
+    return results;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &h = saved[3], &direction = saved[4], &factor = saved[5];
-    const auto held = held_by(ctx);
-    const Frozen& frozen = *held;
-    const double scaling = frozen.scaling;
-    const int64_t r = saved[1].size(0);
-    const auto type = x.scalar_type();
-    at::Tensor g = grads[0].contiguous(), grad_magnitude;
-    if (direction.defined()) {
-      grad_magnitude = (g * direction).sum(0, false, at::kFloat).div_(frozen.row_norms);
-      g = g * factor.to(type);
-    }
-    const at::Tensor gh = at::mm(g, frozen.all_b.to(type)).mul_(scaling);  // [N, r]
-    const at::Tensor grad_a = at::mm(gh.narrow(1, 0, r).t(), frozen.drop(x)).to(at::kFloat);
-    const at::Tensor grad_b = at::mm(g.t(), h.narrow(1, 0, r)).to(at::kFloat).mul_(scaling);
+    const auto products =
+        c10::static_intrusive_pointer_cast<Products>(ctx->saved_data["products"].toCapsule());
+    const bool wanted = ctx->needs_input_grad(0);
     at::Tensor grad_x;
-    if (ctx->needs_input_grad(0)) {
-      grad_x = times(g, frozen.weight);
-      const at::Tensor all_a = frozen.all_a.to(type);
-      if (frozen.drop.key) {
-        frozen.drop.add_to(grad_x, at::mm(gh, all_a));
-      } else {
-        grad_x.addmm_(gh, all_a);
-      }
+    variable_list all{at::Tensor()};
+    for (size_t i = 0; i < products->all.size(); ++i) {
+      const Kept kept{saved[1 + 3 * i], saved[2 + 3 * i], saved[3 + 3 * i]};
+      for (at::Tensor& grad : product_backward(grads[i].contiguous(), saved[0], products->all[i],
+                                               kept, wanted, grad_x))
+        all.push_back(std::move(grad));
     }
-    return {grad_x, grad_a, grad_b, grad_magnitude, {}};
+    all[0] = grad_x;
+    all.emplace_back();
+    return all;
   }
 };
+
+Frozen frozen_of(const Linear& linear, const Dropout& dropout) {
+  Frozen f;
+  f.weight = linear.weight;
+  f.bias = linear.bias;
+  if (!linear.lora) return f;
+  const Lora& lora = *linear.lora;
+  f.has_lora = true;
+  f.all_a = lora.all_a().detach();
+  f.all_b = lora.all_b().detach();
+  f.r = lora.a.size(0);
+  f.scaling = lora.scaling;
+  if (dropout && lora.dropout > 0) {
+    f.drop = {dropout, lora.dropout, lora.module};
+    f.scaling /= 1 - lora.dropout;
+  }
+  if (lora.magnitude.defined()) f.row_norms = adapted_row_norms(linear.weight, lora);
+  return f;
+}
+
+at::Tensor trained_forward(const Linear& linear, const at::Tensor& x) {
+  const auto type = x.scalar_type();
+  const at::Tensor& bias = linear.bias;
+  return at::linear(x, linear.weight.dense.to(type), bias.defined() ? bias.to(type) : bias);
+}
 
 }  // namespace
 
@@ -170,28 +210,34 @@ at::Tensor merged_weight(const at::Tensor& weight, const Lora& lora) {
   return merged;
 }
 
+std::vector<at::Tensor> forward_all(const std::vector<const Linear*>& linears, const at::Tensor& x,
+                                    const Dropout& dropout) {
+  std::vector<at::Tensor> results;
+  const bool learns = c10::GradMode::is_enabled();
+  if (linears.size() == 1 && linears[0]->trained) return {trained_forward(*linears[0], x)};
+  if (std::any_of(linears.begin(), linears.end(), [](const Linear* l) { return l->trained; })) {
+    for (const Linear* linear : linears) results.push_back(linear->forward(x, dropout));
+    return results;
+  }
+  const auto products = c10::make_intrusive<Products>();
+  std::vector<at::Tensor> learned;
+  for (const Linear* linear : linears) {
+    products->all.push_back(frozen_of(*linear, dropout));
+    if (!linear->lora) continue;
+    learned.insert(learned.end(), {linear->lora->a, linear->lora->b});
+    if (linear->lora->magnitude.defined()) learned.push_back(linear->lora->magnitude);
+  }
+  if (learns) return SharedInput::apply(x, at::TensorList(learned), products);
+  for (size_t i = 0; i < linears.size(); ++i) {
+    const auto& lora = linears[i]->lora;
+    Kept kept;
+    results.push_back(product(x, products->all[i], lora ? lora->magnitude : at::Tensor(), kept));
+  }
+  return results;
+}
+
 at::Tensor Linear::forward(const at::Tensor& x, const Dropout& dropout) const {
-  if (trained) {
-    const auto type = x.scalar_type();
-    return at::linear(x, weight.dense.to(type), bias.defined() ? bias.to(type) : bias);
-  }
-  if (!lora && !weight.packed()) return frozen_forward(x, weight, bias);
-  const auto frozen = c10::make_intrusive<Frozen>();
-  frozen->weight = weight;
-  if (!lora) {
-    const at::Tensor y = PackedLinear::apply(x, frozen);
-    return bias.defined() ? y + bias : y;
-  }
-  frozen->bias = bias;
-  frozen->all_a = lora->all_a().detach();
-  frozen->all_b = lora->all_b().detach();
-  frozen->scaling = lora->scaling;
-  if (dropout && lora->dropout > 0) {
-    frozen->drop = {dropout, lora->dropout, lora->module};
-    frozen->scaling /= 1 - lora->dropout;
-  }
-  if (lora->magnitude.defined()) frozen->row_norms = adapted_row_norms(weight, *lora);
-  return LoraLinear::apply(x, lora->a, lora->b, optional(lora->magnitude), frozen);
+  return forward_all({this}, x, dropout)[0];
 }
 
 }  // namespace tptt

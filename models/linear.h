@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "models/dropout.h"
 #include "models/frozen_weight.h"
@@ -49,6 +50,10 @@ struct Linear {
   /// Whether something here learns.
   bool adapted() const { return lora || trained; }
 };
+
+/// What several Linears give for one input x [N, in]: [N, out] each.
+std::vector<at::Tensor> forward_all(const std::vector<const Linear*>& linears, const at::Tensor& x,
+                                    const Dropout& dropout);
 
 /// A Linear that waits for its weights.
 Linear make_linear(const std::string& name, int64_t in, int64_t out, bool bias);

@@ -35,10 +35,10 @@ at::Tensor Mlp::forward(const at::Tensor& x, const Dropout& dropout) const {
     const auto parts = gate_up_proj->forward(x, dropout).chunk(2, -1);
     return down_proj.forward(GatedActivation::apply(parts[0], parts[1], hidden_act), dropout);
   }
-  const at::Tensor up = up_proj->forward(x, dropout);
-  if (!gate_proj) return down_proj.forward(activate(up, hidden_act), dropout);
-  const at::Tensor gate = gate_proj->forward(x, dropout);
-  return down_proj.forward(GatedActivation::apply(gate, up, hidden_act), dropout);
+  if (!gate_proj)
+    return down_proj.forward(activate(up_proj->forward(x, dropout), hidden_act), dropout);
+  const auto parts = forward_all({&*gate_proj, &*up_proj}, x, dropout);
+  return down_proj.forward(GatedActivation::apply(parts[0], parts[1], hidden_act), dropout);
 }
 
 std::vector<Linear*> Mlp::linears() {
