@@ -4,11 +4,14 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 
 #include <algorithm>
+
+#include "models/kernels/low_rank.h"
 
 namespace tptt {
 namespace {
@@ -47,7 +50,7 @@ struct Products : torch::CustomClassHolder {
 
 // What the backward of one product reads again.
 struct Kept {
-  at::Tensor h;                  // [N, r], dropped(x) A^T
+  at::Tensor h;                  // [N, r], dropped(x) A^T, float32
   at::Tensor direction, factor;  // DoRA: [N, out] before its factors [out]
 };
 
@@ -57,8 +60,8 @@ at::Tensor product(const at::Tensor& x, const Frozen& f, const at::Tensor& magni
   const auto type = x.scalar_type();
   at::Tensor y = times_transposed(x, f.weight);
   if (f.has_lora) {
-    kept.h = at::mm(f.drop(x), f.all_a.to(type).t());
-    y.addmm_(kept.h, f.all_b.to(type).t(), 1, f.scaling);
+    kept.h = low_rank_down(f.drop(x), f.all_a);
+    low_rank_up_(y, kept.h, f.all_b.t(), f.scaling);
   }
   if (magnitude.defined()) {
     kept.direction = y;
@@ -84,17 +87,17 @@ variable_list product_backward(at::Tensor g, const at::Tensor& x, const Frozen& 
     grad_x = times(g, f.weight);
   }
   if (!f.has_lora) return grads;
-  const auto type = g.scalar_type();
-  const at::Tensor gh = at::mm(g, f.all_b.to(type)).mul_(f.scaling);  // [N, r]
-  grads.push_back(at::mm(gh.narrow(1, 0, f.r).t(), f.drop(x)).to(at::kFloat));
-  grads.push_back(at::mm(g.t(), kept.h.narrow(1, 0, f.r)).to(at::kFloat).mul_(f.scaling));
+  const at::Tensor gh = low_rank_down(g, f.all_b.t()).mul_(f.scaling);  // [N, r]
+  grads.push_back(low_rank_outer(gh.narrow(1, 0, f.r), f.drop(x)));
+  grads.push_back(low_rank_outer(kept.h.narrow(1, 0, f.r), g).mul_(f.scaling).t());
   if (grad_magnitude.defined()) grads.push_back(grad_magnitude);
   if (!wanted) return grads;
-  const at::Tensor all_a = f.all_a.to(type);
   if (f.drop.key) {
-    f.drop.add_to(grad_x, at::mm(gh, all_a));
+    const at::Tensor part = at::zeros_like(grad_x);
+    low_rank_up_(part, gh, f.all_a, 1);
+    f.drop.add_to(grad_x, part);
   } else {
-    grad_x.addmm_(gh, all_a);
+    low_rank_up_(grad_x, gh, f.all_a, 1);
   }
   return grads;
 }

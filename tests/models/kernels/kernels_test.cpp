@@ -14,6 +14,7 @@
 #include "models/kernels/cross_entropy.h"
 #include "models/kernels/few_rows.h"
 #include "models/kernels/gated.h"
+#include "models/kernels/low_rank.h"
 #include "models/kernels/rms_norm.h"
 #include "models/kernels/rotary.h"
 
@@ -134,4 +135,19 @@ TEST_CASE("few rows are multiplied as many are") {
   c10::AutoGradMode no_grad(false);
   REQUIRE(has_few_rows(x, w));
   CHECK(apart(few_rows_mm(x, w), at::mm(x64, w64.t())) < bound(type));
+}
+
+TEST_CASE("LoRA's products are those of matrices") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const int64_t rows = GENERATE(1, 6, 131), size = GENERATE(3, 577), r = GENERATE(1, 8, 66);
+  INFO(type << " " << rows << " x " << size << ", r " << r);
+  const auto [x, x64] = numbers({rows, size}, type);
+  const auto [y, y64] = numbers({rows, size}, type);
+  const at::Tensor m = at::randn({r, size}), h = at::randn({rows, r});
+  const at::Tensor m64 = m.to(at::kDouble), h64 = h.to(at::kDouble);
+  const double exact = bound(at::kFloat) * 4;  // sums of hundreds
+  CHECK(apart(low_rank_down(x, m), at::mm(x64, m64.t())) < exact);
+  CHECK(apart(low_rank_outer(h, x), at::mm(h64.t(), x64)) < exact);
+  low_rank_up_(y, h, m, 0.7);
+  CHECK(apart(y, y64 + at::mm(h64, m64) * 0.7) < (type == at::kFloat ? exact : bound(type)));
 }
