@@ -2,11 +2,14 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "models/kernels/dispatch.h"
 #include "models/kernels/simd.h"
@@ -15,42 +18,41 @@
 namespace tptt {
 namespace {
 
-// 8 numbers of 16 bits a Philox block, kept from the threshold on.
-constexpr int64_t kPerBlock = 8, kLanes = 16, kGroup = kPerBlock * kLanes;
-constexpr int64_t kGrain = 256;  // groups
+constexpr int64_t kGroup = 128;  // numbers made at once
+constexpr int64_t kGrain = 128;  // groups
+constexpr uint32_t kFirst = 0x7FEB352D, kSecond = 0x846CA68B;
 
+// What a mask follows from. Number i has 16 bits, half of the word i / 2, and is kept from the
+// threshold on. A word is C. Wellons' lowbias32 of its place, with a key before and one within: a
+// mask costs little next to the product it is for, so that it is made anew where it is needed.
 struct Masks {
-  uint64_t seed, high;
-  uint32_t threshold;
+  uint32_t before, within, threshold;
 };
 
 Masks masks_of(double p, const DropoutKey& key, uint64_t module) {
-  return {key.seed ^ (key.step * 0x9E3779B97F4A7C15ull), (key.micro_batch << 32) | module,
-          uint32_t(std::lround(p * 65536.0))};
+  const auto words = philox4x32(key.seed ^ (key.step * 0x9E3779B97F4A7C15ull),
+                                (key.micro_batch << 32) | module, 0);
+  return {words[0], words[1], uint32_t(std::lround(p * 65536.0))};
 }
 
-// The random numbers of a group: philox4x32 of kLanes blocks at once.
-TPTT_INLINE void random_group(const Masks& masks, int64_t group, uint16_t* out) {
-  uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
-  for (int64_t l = 0; l < kLanes; ++l) {
-    const uint64_t block = uint64_t(group * kLanes + l);
-    c0[l] = uint32_t(block), c1[l] = uint32_t(block >> 32);
-    c2[l] = uint32_t(masks.high), c3[l] = uint32_t(masks.high >> 32);
-  }
-  uint32_t k0 = uint32_t(masks.seed), k1 = uint32_t(masks.seed >> 32);
-  for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
-    for (int64_t l = 0; l < kLanes; ++l) {
-      const uint64_t p0 = uint64_t(0xD2511F53) * c0[l], p1 = uint64_t(0xCD9E8D57) * c2[l];
-      c0[l] = uint32_t(p1 >> 32) ^ c1[l] ^ k0;
-      c1[l] = uint32_t(p1);
-      c2[l] = uint32_t(p0 >> 32) ^ c3[l] ^ k1;
-      c3[l] = uint32_t(p0);
-    }
-  }
-  for (int64_t l = 0; l < kLanes; ++l) {
-    const uint32_t words[4] = {c0[l], c1[l], c2[l], c3[l]};
-    for (int64_t j = 0; j < kPerBlock; ++j)
-      out[l * kPerBlock + j] = uint16_t(words[j / 2] >> (16 * (j % 2)));
+TPTT_INLINE uint32_t random_word(const Masks& masks, uint32_t place) {
+  uint32_t x = place + masks.before;
+  x = (x ^ (x >> 16)) * kFirst ^ masks.within;
+  x = (x ^ (x >> 15)) * kSecond;
+  return x ^ (x >> 16);
+}
+
+template <class T>
+TPTT_INLINE void drop_some(const Masks& masks, const uint16_t* numbers, const T* x, T* out,
+                           int64_t count, bool add) {
+  if (add) {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i)
+      store(out, i, load(out, i) + (numbers[i] >= masks.threshold ? load(x, i) : 0.0F));
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i)
+      store(out, i, numbers[i] >= masks.threshold ? load(x, i) : 0.0F);
   }
 }
 
@@ -58,16 +60,18 @@ TPTT_INLINE void random_group(const Masks& masks, int64_t group, uint16_t* out) 
 template <class T>
 TPTT_INLINE void drop(const Masks& masks, const T* x, T* out, int64_t count, int64_t begin,
                       int64_t end, bool add) {
-  uint16_t random[kGroup];
+  uint32_t words[kGroup / 2];
+  uint16_t numbers[kGroup];
   for (int64_t group = begin; group < end; ++group) {
-    random_group(masks, group, random);
+    for (int64_t i = 0; i < kGroup / 2; ++i)
+      words[i] = random_word(masks, uint32_t(group * (kGroup / 2) + i));
+    std::memcpy(numbers, words, sizeof words);  // the lower half first
     const T* xg = x + group * kGroup;
     T* og = out + group * kGroup;
-    const int64_t size = std::min(kGroup, count - group * kGroup);
-#pragma omp simd
-    for (int64_t i = 0; i < size; ++i) {
-      const float kept = random[i] >= masks.threshold ? load(xg, i) : 0.0F;
-      store(og, i, add ? load(og, i) + kept : kept);
+    if ((group + 1) * kGroup <= count) {
+      drop_some(masks, numbers, xg, og, kGroup, add);
+    } else {
+      drop_some(masks, numbers, xg, og, count - group * kGroup, add);
     }
   }
 }
@@ -95,19 +99,21 @@ void drop_into(const at::Tensor& out, const at::Tensor& x, const Masks& masks, b
 }  // namespace
 
 at::Tensor dropout_mask(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module) {
-  // Made on the CPU for every device: a mask must not depend on where it is used.
-  at::Tensor mask = at::empty(x.sizes(), at::TensorOptions().dtype(at::kByte));
-  uint8_t* out = mask.mutable_data_ptr<uint8_t>();
-  const int64_t count = mask.numel();
+  constexpr int64_t kWord = 0xFFFFFFFF;
   const Masks masks = masks_of(p, key, module);
-  at::parallel_for(0, (count + kPerBlock - 1) / kPerBlock, 4096, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
-      const auto words = philox4x32(masks.seed, masks.high, uint64_t(block));
-      for (int64_t i = block * kPerBlock, j = 0; i < count && j < kPerBlock; ++i, ++j)
-        out[i] = ((words[size_t(j / 2)] >> (16 * (j % 2))) & 0xFFFF) >= masks.threshold;
-    }
-  });
-  return mask.to(x.device());
+  const auto options = at::TensorOptions().dtype(at::kLong).device(x.device());
+  const auto mixed = [](const at::Tensor& word, int64_t shift, uint32_t factor) {
+    return word.bitwise_xor(word.bitwise_right_shift(shift))
+        .mul(int64_t(factor))
+        .bitwise_and(kWord);
+  };
+  at::Tensor word = at::arange((x.numel() + 1) / 2, options).add(int64_t(masks.before));
+  word = mixed(word.bitwise_and(kWord), 16, kFirst).bitwise_xor(int64_t(masks.within));
+  word = mixed(word, 15, kSecond);
+  word = word.bitwise_xor(word.bitwise_right_shift(16));
+  const at::Tensor halves =
+      at::stack({word.bitwise_and(0xFFFF), word.bitwise_right_shift(16)}, 1).flatten();
+  return halves.narrow(0, 0, x.numel()).ge(int64_t(masks.threshold)).to(at::kByte).view(x.sizes());
 }
 
 at::Tensor dropped(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module) {
@@ -132,10 +138,11 @@ at::Tensor uniform_noise(at::IntArrayRef shape, const DropoutKey& key, uint64_t 
   at::Tensor noise = at::empty(shape, at::kFloat);
   float* out = noise.mutable_data_ptr<float>();
   const int64_t count = noise.numel();
-  const Masks masks = masks_of(0, key, module);
+  const uint64_t seed = key.seed ^ (key.step * 0x9E3779B97F4A7C15ull);
+  const uint64_t high = (key.micro_batch << 32) | module;
   at::parallel_for(0, (count + 3) / 4, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
-      const auto words = philox4x32(masks.seed, masks.high, uint64_t(block));
+      const auto words = philox4x32(seed, high, uint64_t(block));
       for (int64_t i = block * 4, j = 0; i < count && j < 4; ++i, ++j)
         out[i] = float((double(words[size_t(j)]) + 0.5) / 2147483648.0 - 1.0);
     }

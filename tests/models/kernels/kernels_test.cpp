@@ -4,11 +4,13 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/roll.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tanh.h>
 #include <c10/core/GradMode.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "models/dropout.h"
 #include "models/kernels/cross_entropy.h"
@@ -94,7 +96,37 @@ TEST_CASE("dropout without a mask drops what the mask says") {
   const at::Tensor to = at::randn({size}).to(type), sum = to + x * mask;
   add_dropped_(to, x, 0.3, key, 7);
   CHECK(to.equal(sum));
-  if (size > 1000) CHECK(mask.to(at::kFloat).mean().item<double>() == Approx(0.7).margin(0.03));
+}
+
+TEST_CASE("dropout's masks are random in every direction that a product sums over") {
+  const at::Tensor x = at::randn({512, 513});
+  const auto mask = [&](const DropoutKey& key, uint64_t module, double p = 0.3) {
+    return dropout_mask(x, p, key, module).to(at::kDouble);
+  };
+  const DropoutKey key{42, 7, 0};
+  const double deviation = std::sqrt(0.3 * 0.7 / double(x.numel()));
+  const auto mean_of = [](const at::Tensor& t) { return t.mean().item<double>(); };
+  const at::Tensor one = mask(key, 3);
+  CHECK(std::abs(mean_of(one) - 0.7) < 5 * deviation);
+  CHECK(std::abs(mean_of(mask(key, 3, 0.05)) - 0.95) <
+        5 * std::sqrt(0.05 * 0.95 / double(x.numel())));
+  // By rows and columns: as far from 0.7 as chance takes 512 or 513 draws.
+  for (const int64_t dim : {0, 1}) {
+    const double spread = (one.mean(dim) - 0.7).square().mean().sqrt().item<double>();
+    CHECK(spread == Approx(std::sqrt(0.3 * 0.7 / double(x.size(dim)))).epsilon(0.15));
+  }
+  // With itself moved, with other modules, steps and micro-batches: no correlation.
+  const at::Tensor a = (one - 0.7) / std::sqrt(0.3 * 0.7);
+  const auto correlated = [&](const at::Tensor& other) {
+    return std::abs(mean_of(a * ((other - 0.7) / std::sqrt(0.3 * 0.7)))) *
+           std::sqrt(double(x.numel()));
+  };
+  for (const int64_t shift : {1, 2, 3, 16, 64, 128, 513, 1024, 100000})
+    CHECK(correlated(one.flatten().roll(shift).view(x.sizes())) < 5);
+  CHECK(correlated(mask(key, 4)) < 5);
+  CHECK(correlated(mask({42, 8, 0}, 3)) < 5);
+  CHECK(correlated(mask({42, 7, 1}, 3)) < 5);
+  CHECK(correlated(mask({43, 7, 0}, 3)) < 5);
 }
 
 TEST_CASE("rows of logits become the gradient of their cross-entropy") {
