@@ -5,12 +5,12 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
 #include "models/formats/dequant.h"
 #include "models/kernels/few_rows.h"
+#include "models/kernels/gemm.h"
 
 namespace tptt {
 namespace {
@@ -41,12 +41,15 @@ void decode(const FrozenWeight& weight, int64_t begin, int64_t count, at::Tensor
   });
 }
 
-// f(tile [count, in], begin, count) over all rows, the tile with the type and device of `like`.
+// f(tile [count, in], begin, count) over all rows: all of them at once where they are dense, else
+// decoded to float32 or to what the library multiplies with `like`, on its device.
 template <class F>
 void for_tiles(const FrozenWeight& weight, const at::Tensor& like, const F& f) {
-  const int64_t out = weight.blocks.size(0);
+  const int64_t out = weight.rows();
+  if (!weight.packed()) return f(weight.dense, 0, out);
   const int64_t rows = std::clamp<int64_t>(kTileNumbers / weight.in, 1, out);
-  at::Tensor tile = at::empty({rows, weight.in}, at::TensorOptions().dtype(like.scalar_type()));
+  at::Tensor tile = at::empty({rows, weight.in}, at::TensorOptions().dtype(at::kFloat));
+  if (!has_gemm(like, tile)) tile = tile.to(like.scalar_type());
   for (int64_t begin = 0; begin < out; begin += rows) {
     const int64_t count = std::min(rows, out - begin);
     decode(weight, begin, count, tile);
@@ -54,42 +57,50 @@ void for_tiles(const FrozenWeight& weight, const at::Tensor& like, const F& f) {
   }
 }
 
+// sum = or += g W.
+void add_products(at::Tensor sum, const at::Tensor& g, const FrozenWeight& weight, bool add) {
+  for_tiles(weight, g, [&](const at::Tensor& tile, int64_t begin, int64_t count) {
+    const at::Tensor part = g.narrow(1, begin, count);
+    if (has_gemm(part, tile)) {
+      gemm(sum, part, tile, {.add = add || begin > 0});
+    } else {
+      sum.addmm_(part, tile, add || begin > 0 ? 1 : 0);
+    }
+  });
+}
+
 }  // namespace
 
 at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type) {
   if (!weight.packed()) return weight.dense.to(type);
-  at::Tensor all = at::empty({weight.blocks.size(0), weight.in}, at::TensorOptions().dtype(type));
+  at::Tensor all = at::empty({weight.rows(), weight.in}, at::TensorOptions().dtype(type));
   decode(weight, 0, all.size(0), all);
   return all;
 }
 
 at::Tensor times_transposed(const at::Tensor& x, const FrozenWeight& weight) {
-  if (!weight.packed())
-    return has_few_rows(x, weight.dense) ? few_rows_mm(x, weight.dense)
-                                         : at::mm(x, weight.dense.t());
-  at::Tensor y = at::empty({x.size(0), weight.blocks.size(0)}, x.options());
+  if (!weight.packed()) {
+    if (has_few_rows(x, weight.dense)) return few_rows_mm(x, weight.dense);
+    if (!has_gemm(x, weight.dense)) return at::mm(x, weight.dense.t());
+  }
+  at::Tensor y = at::empty({x.size(0), weight.rows()}, x.options());
   for_tiles(weight, x, [&](const at::Tensor& tile, int64_t begin, int64_t count) {
     at::Tensor part = y.narrow(1, begin, count);
+    if (has_gemm(x, tile)) return gemm(part, x, tile, {.transposed = true});
     at::mm_out(part, x, tile.t());
   });
   return y;
 }
 
 at::Tensor times(const at::Tensor& g, const FrozenWeight& weight) {
-  if (!weight.packed()) return at::mm(g, weight.dense);
-  at::Tensor sum = at::zeros({g.size(0), weight.in}, g.options());
-  add_times_(sum, g, weight);
+  if (!weight.packed() && !has_gemm(g, weight.dense)) return at::mm(g, weight.dense);
+  at::Tensor sum = at::empty({g.size(0), weight.columns()}, g.options());
+  add_products(sum, g, weight, false);
   return sum;
 }
 
 void add_times_(const at::Tensor& sum, const at::Tensor& g, const FrozenWeight& weight) {
-  if (!weight.packed()) {
-    sum.addmm_(g, weight.dense);
-    return;
-  }
-  for_tiles(weight, g, [&](const at::Tensor& tile, int64_t begin, int64_t count) {
-    sum.addmm_(g.narrow(1, begin, count), tile);
-  });
+  add_products(sum, g, weight, true);
 }
 
 at::Tensor rows_of(const FrozenWeight& weight, const at::Tensor& ids, at::ScalarType type) {

@@ -16,7 +16,9 @@ struct FrozenWeight {
 
   bool packed() const { return blocks.defined(); }
   bool defined() const { return packed() || dense.defined(); }
-  int64_t numel() const { return packed() ? blocks.size(0) * in : dense.numel(); }
+  int64_t rows() const { return packed() ? blocks.size(0) : dense.size(0); }
+  int64_t columns() const { return packed() ? in : dense.size(1); }
+  int64_t numel() const { return rows() * columns(); }
   /// Where its numbers lie: the same for tied matrices.
   const void* data() const { return (packed() ? blocks : dense).const_data_ptr(); }
 };

@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
@@ -9,6 +10,7 @@
 #include <ATen/ops/tanh.h>
 #include <c10/core/GradMode.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -16,6 +18,7 @@
 #include "models/kernels/cross_entropy.h"
 #include "models/kernels/few_rows.h"
 #include "models/kernels/gated.h"
+#include "models/kernels/gemm.h"
 #include "models/kernels/low_rank.h"
 #include "models/kernels/rms_norm.h"
 #include "models/kernels/rotary.h"
@@ -182,4 +185,30 @@ TEST_CASE("LoRA's products are those of matrices") {
   CHECK(apart(low_rank_outer(h, x), at::mm(h64.t(), x64)) < exact);
   low_rank_up_(y, h, m, 0.7);
   CHECK(apart(y, y64 + at::mm(h64, m64) * 0.7) < (type == at::kFloat ? exact : bound(type)));
+}
+
+TEST_CASE("products by panels are those of matrices, in every version of the machine's") {
+  const auto a_type = GENERATE(at::kFloat, at::kBFloat16);
+  const auto b_type = GENERATE(at::kFloat, at::kBFloat16);
+  const auto [m, k, n] = GENERATE(std::array<int64_t, 3>{1, 1, 1}, std::array<int64_t, 3>{13, 70, 61},
+                                  std::array<int64_t, 3>{131, 800, 96},
+                                  std::array<int64_t, 3>{1030, 33, 50});
+  const auto [a, a64] = numbers({m, k}, a_type);
+  const auto [wide, wide64] = numbers({k + 3, n + 5}, b_type);  // rows that lie apart
+  const at::Tensor b = wide.narrow(0, 3, k).narrow(1, 5, n);
+  const at::Tensor b64 = wide64.narrow(0, 3, k).narrow(1, 5, n);
+  const auto [before, before64] = numbers({m, n}, a_type);
+  const double close = a_type == at::kFloat ? 1e-5 : bound(a_type);
+  for (int version = 0; version < gemm_versions(); ++version) {
+    INFO(a_type << " " << b_type << " " << m << " x " << k << " x " << n << ", version " << version);
+    at::Tensor c = at::empty({m, n}, a.options()).fill_(std::numeric_limits<float>::quiet_NaN());
+    gemm_version(version, c, a, b, {});
+    CHECK(apart(c, at::mm(a64, b64)) < close);
+    const at::Tensor turned = b.t().contiguous();
+    gemm_version(version, c, a, turned, {.transposed = true});
+    CHECK(apart(c, at::mm(a64, b64)) < close);
+    c = before.clone();
+    gemm_version(version, c, a, b, {.add = true});
+    CHECK(apart(c, before64 + at::mm(a64, b64)) < close);
+  }
 }

@@ -1,0 +1,193 @@
+#include "models/kernels/gemm.h"
+
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "models/kernels/dispatch.h"
+#include "models/kernels/gemm_panel.h"
+
+// Goto's scheme without the packing of a: rows of activations lie well as they are. A task takes a
+// panel of columns of b through all rows, kDepth at a time, so that a packed piece stays in the
+// first two caches and each number of b is widened, transposed and packed once.
+
+namespace tptt {
+namespace {
+
+constexpr int64_t kDepth = 384;     // of a packed piece
+constexpr int64_t kMostRows = 1024;  // of a task: its sums stay in the second-level cache
+constexpr int64_t kLeastRows = 64;   // fewer are not worth a packing of their own
+
+struct Problem {
+  const float* a;
+  const void* b;
+  void* c;
+  int64_t m, n, k, lda, ldb, ldc;
+  bool b_bfloat16, c_bfloat16;
+  GemmOptions options;
+};
+
+// A task: rows first .. first + rows of the columns column .. column + width.
+struct Part {
+  int64_t first, rows, column, width;
+};
+
+template <int R, int V, int W>
+TPTT_INLINE void rows_of_tiles(const Problem& p, const Part& part, const float* piece, int64_t k0,
+                               int64_t k, float* sums) {
+  const float* a = p.a + part.first * p.lda + k0;
+  int64_t r = 0;
+  for (; r + R <= part.rows; r += R)
+    panel::tile<R, V, W>(a + r * p.lda, p.lda, piece, k, sums + r * V * W, k0 > 0);
+  for (; r + 2 <= part.rows; r += 2)
+    panel::tile<2, V, W>(a + r * p.lda, p.lda, piece, k, sums + r * V * W, k0 > 0);
+  for (; r < part.rows; ++r)
+    panel::tile<1, V, W>(a + r * p.lda, p.lda, piece, k, sums + r * V * W, k0 > 0);
+}
+
+template <int V, int W, class T>
+TPTT_INLINE void pack_piece(const Problem& p, const Part& part, int64_t k0, int64_t k,
+                            float* piece) {
+  const T* b = static_cast<const T*>(p.b);
+  if (p.options.transposed) {
+    panel::pack_transposed<V, W>(b + part.column * p.ldb + k0, p.ldb, k, part.width, piece);
+  } else {
+    panel::pack<V, W>(b + k0 * p.ldb + part.column, p.ldb, k, part.width, piece);
+  }
+}
+
+template <int V, int W, class T>
+TPTT_INLINE void write_sums(const Problem& p, const Part& part, const float* sums) {
+  T* c = static_cast<T*>(p.c) + part.first * p.ldc + part.column;
+  panel::unpack<V, W>(sums, part.rows, part.width, c, p.ldc, p.options.add);
+}
+
+template <int R, int V, int W>
+TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece, float* sums) {
+  for (int64_t k0 = 0; k0 < p.k; k0 += kDepth) {
+    const int64_t k = std::min(kDepth, p.k - k0);
+    if (p.b_bfloat16) {
+      pack_piece<V, W, c10::BFloat16>(p, part, k0, k, piece);
+    } else {
+      pack_piece<V, W, float>(p, part, k0, k, piece);
+    }
+    rows_of_tiles<R, V, W>(p, part, piece, k0, k, sums);
+  }
+  if (p.c_bfloat16) {
+    write_sums<V, W, c10::BFloat16>(p, part, sums);
+  } else {
+    write_sums<V, W, float>(p, part, sums);
+  }
+}
+
+struct Version {
+  int64_t width;  // of a panel
+  void (*part)(const Problem&, const Part&, float* piece, float* sums);
+};
+
+#if defined(__x86_64__) && defined(__GNUC__)
+// As many sums as the registers hold: 24 of 32, and 12 of 16.
+__attribute__((target("arch=x86-64-v4"))) void part_v4(const Problem& p, const Part& part,
+                                                       float* piece, float* sums) {
+  multiply_part<8, 3, 16>(p, part, piece, sums);
+}
+
+__attribute__((target("arch=x86-64-v3"))) void part_v3(const Problem& p, const Part& part,
+                                                       float* piece, float* sums) {
+  multiply_part<6, 2, 8>(p, part, piece, sums);
+}
+
+std::vector<Version> find_versions() {
+  std::vector<Version> found;
+  if (__builtin_cpu_supports("x86-64-v4")) found.push_back({48, part_v4});
+  if (__builtin_cpu_supports("x86-64-v3")) found.push_back({16, part_v3});
+  return found;
+}
+
+bool bfloat16_is_faster_as_it_is() {
+  const bool wide_units = __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16");
+  return wide_units || __builtin_cpu_supports("amx-bf16");
+}
+#else
+std::vector<Version> find_versions() {
+  return {};
+}
+
+bool bfloat16_is_faster_as_it_is() {
+  return true;
+}
+#endif
+
+const std::vector<Version>& versions() {
+  static const std::vector<Version> found = find_versions();
+  return found;
+}
+
+struct AlignedFree {
+  void operator()(float* p) const { ::operator delete[](p, std::align_val_t(64)); }
+};
+using Buffer = std::unique_ptr<float[], AlignedFree>;
+
+Buffer buffer_of(int64_t numbers) {
+  return Buffer(static_cast<float*>(
+      ::operator new[](sizeof(float) * static_cast<size_t>(numbers), std::align_val_t(64))));
+}
+
+void multiply(const Version& version, const Problem& p) {
+  const int64_t panels = (p.n + version.width - 1) / version.width;
+  // As many rows a task as may be, but work for every thread.
+  const int64_t wanted = (2 * at::get_num_threads() + panels - 1) / panels;
+  const int64_t rows = std::min(kMostRows, std::max(kLeastRows, (p.m + wanted - 1) / wanted));
+  const int64_t chunks = (p.m + rows - 1) / rows;
+  at::parallel_for(0, panels * chunks, 1, [&](int64_t begin, int64_t end) {
+    const Buffer piece = buffer_of(kDepth * version.width);
+    const Buffer sums = buffer_of(std::min(rows, p.m) * version.width);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % chunks * rows, column = i / chunks * version.width;
+      const Part part{first, std::min(rows, p.m - first), column,
+                      std::min(version.width, p.n - column)};
+      version.part(p, part, piece.get(), sums.get());
+    }
+  });
+}
+
+bool rows_are_contiguous(const at::Tensor& x) {
+  return x.dim() == 2 && (x.stride(1) == 1 || x.size(1) == 1);
+}
+
+}  // namespace
+
+bool has_gemm(const at::Tensor& a, const at::Tensor& b) {
+  static const bool bfloat16 = !bfloat16_is_faster_as_it_is();
+  const bool narrow = a.scalar_type() == at::kBFloat16 || b.scalar_type() == at::kBFloat16;
+  return narrow && bfloat16 && has_cpu_kernel(a) && has_cpu_kernel(b) && !versions().empty();
+}
+
+void gemm(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, GemmOptions options) {
+  gemm_version(0, c, a, b, options);
+}
+
+int gemm_versions() {
+  return int(versions().size());
+}
+
+void gemm_version(int version, at::Tensor& c, const at::Tensor& given, const at::Tensor& b,
+                  GemmOptions options) {
+  const at::Tensor a = given.to(at::kFloat);
+  TORCH_INTERNAL_ASSERT(rows_are_contiguous(a) && rows_are_contiguous(b) && rows_are_contiguous(c));
+  Problem p;
+  p.a = a.const_data_ptr<float>();
+  p.b = b.const_data_ptr();
+  p.c = c.mutable_data_ptr();
+  p.m = a.size(0), p.k = a.size(1), p.n = c.size(1);
+  p.lda = a.stride(0), p.ldb = b.stride(0), p.ldc = c.stride(0);
+  p.b_bfloat16 = b.scalar_type() == at::kBFloat16;
+  p.c_bfloat16 = c.scalar_type() == at::kBFloat16;
+  p.options = options;
+  multiply(versions()[size_t(version)], p);
+}
+
+}  // namespace tptt

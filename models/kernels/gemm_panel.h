@@ -1,0 +1,176 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "models/kernels/simd.h"
+
+// The inner loops of gemm.cpp, for vectors of W floats: a panel of V vectors of columns, R rows at
+// a time. Written without intrinsics; each instance is compiled for the machine that it is for.
+
+namespace tptt::panel {
+
+template <int W>
+struct VectorOf;
+template <>
+struct VectorOf<8> {
+  typedef float type __attribute__((vector_size(32)));
+  typedef uint32_t bits __attribute__((vector_size(32)));
+  typedef uint16_t half __attribute__((vector_size(16)));
+};
+template <>
+struct VectorOf<16> {
+  typedef float type __attribute__((vector_size(64)));
+  typedef uint32_t bits __attribute__((vector_size(64)));
+  typedef uint16_t half __attribute__((vector_size(32)));
+};
+
+template <int W>
+TPTT_INLINE void load_vector(typename VectorOf<W>::type& to, const float* from) {
+  std::memcpy(&to, from, sizeof(to));
+}
+
+template <int W>
+TPTT_INLINE void load_vector(typename VectorOf<W>::type& to, const c10::BFloat16* from) {
+  typename VectorOf<W>::half half;
+  std::memcpy(&half, from, sizeof(half));
+  const auto bits = __builtin_convertvector(half, typename VectorOf<W>::bits) << 16;
+  std::memcpy(&to, &bits, sizeof(to));
+}
+
+template <int W>
+TPTT_INLINE void store_vector(float* to, const typename VectorOf<W>::type& value) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+template <int W>
+TPTT_INLINE void store_vector(c10::BFloat16* to, const typename VectorOf<W>::type& value) {
+  typename VectorOf<W>::bits bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  const auto rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  const auto safe = (bits & 0x7FFFFFFF) > 0x7F800000 ? rounded * 0 + 0x7FC0 : rounded;
+  const auto half = __builtin_convertvector(safe, typename VectorOf<W>::half);
+  std::memcpy(to, &half, sizeof(half));
+}
+
+// c [R, V * W] = or += a [R, k], rows lda apart, times b [k, V * W].
+template <int R, int V, int W>
+TPTT_INLINE void tile(const float* a, int64_t lda, const float* b, int64_t k, float* c, bool add) {
+  using Vector = typename VectorOf<W>::type;
+  constexpr int kWidth = V * W;
+  Vector sum[R][V];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      sum[r][v] = Vector{};
+      if (add) load_vector<W>(sum[r][v], c + r * kWidth + v * W);
+    }
+  for (int64_t i = 0; i < k; ++i) {
+    Vector row[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) load_vector<W>(row[v], b + i * kWidth + v * W);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sum[r][v] += a[r * lda + i] * row[v];
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store_vector<W>(c + r * kWidth + v * W, sum[r][v]);
+}
+
+template <int W, int Step, class Indices>
+struct Exchange;
+// Of two rows of a block, the halves of every 2 * Step numbers that change places.
+template <int W, int Step, int... J>
+struct Exchange<W, Step, std::integer_sequence<int, J...>> {
+  using Vector = typename VectorOf<W>::type;
+  TPTT_INLINE static void apply(Vector& a, Vector& b) {
+    const Vector low = __builtin_shufflevector(a, b, ((J & Step) ? W + J - Step : J)...);
+    b = __builtin_shufflevector(a, b, ((J & Step) ? W + J : J + Step)...);
+    a = low;
+  }
+};
+
+template <int W, int Step>
+TPTT_INLINE void exchange(typename VectorOf<W>::type* rows) {
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i)
+    if (!(i & Step))
+      Exchange<W, Step, std::make_integer_sequence<int, W>>::apply(rows[i], rows[i + Step]);
+}
+
+// to[i][j] = from[j][i] of a W x W block.
+template <int W, class T>
+TPTT_INLINE void transpose(const T* from, int64_t from_stride, float* to, int64_t to_stride) {
+  typename VectorOf<W>::type rows[W];
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i) load_vector<W>(rows[i], from + i * from_stride);
+  exchange<W, 1>(rows);
+  exchange<W, 2>(rows);
+  exchange<W, 4>(rows);
+  if constexpr (W == 16) exchange<W, 8>(rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i) store_vector<W>(to + i * to_stride, rows[i]);
+}
+
+// k rows of `width` columns of b, its rows `stride` apart, as the panel [k, V * W]; the columns
+// past the width are zero.
+template <int V, int W, class T>
+TPTT_INLINE void pack(const T* b, int64_t stride, int64_t k, int64_t width, float* panel) {
+  constexpr int kWidth = V * W;
+  for (int64_t i = 0; i < k; ++i) {
+    float* to = panel + i * kWidth;
+    if (width == kWidth) {
+      typename VectorOf<W>::type row;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        load_vector<W>(row, b + i * stride + v * W);
+        store_vector<W>(to + v * W, row);
+      }
+    } else {
+      for (int64_t j = 0; j < kWidth; ++j) to[j] = j < width ? load(b + i * stride, j) : 0.0F;
+    }
+  }
+}
+
+// The same of b's transposed: b [width, k].
+template <int V, int W, class T>
+TPTT_INLINE void pack_transposed(const T* b, int64_t stride, int64_t k, int64_t width,
+                                 float* panel) {
+  constexpr int kWidth = V * W;
+  const int64_t whole_k = k / W * W, whole_width = width / W * W;
+  for (int64_t i = 0; i < whole_k; i += W)
+    for (int64_t j = 0; j < whole_width; j += W)
+      transpose<W>(b + j * stride + i, stride, panel + i * kWidth + j, kWidth);
+  for (int64_t i = 0; i < k; ++i)
+    for (int64_t j = i < whole_k ? whole_width : 0; j < kWidth; ++j)
+      panel[i * kWidth + j] = j < width ? load(b + j * stride, i) : 0.0F;
+}
+
+// A panel's rows [rows, V * W] to c, of which they are `width` columns.
+template <int V, int W, class T>
+TPTT_INLINE void unpack(const float* panel, int64_t rows, int64_t width, T* c, int64_t stride,
+                        bool add) {
+  constexpr int kWidth = V * W;
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = panel + r * kWidth;
+    T* to = c + r * stride;
+    int64_t j = 0;
+    for (; j + W <= width; j += W) {
+      typename VectorOf<W>::type value, before;
+      load_vector<W>(value, from + j);
+      if (add) {
+        load_vector<W>(before, to + j);
+        value += before;
+      }
+      store_vector<W>(to + j, value);
+    }
+    for (; j < width; ++j) store(to, j, from[j] + (add ? load(to, j) : 0.0F));
+  }
+}
+
+}  // namespace tptt::panel
