@@ -2,8 +2,12 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
+
+#include "models/kernels/decode_attention.h"
+#include "models/kernels/dispatch.h"
 
 namespace tptt {
 namespace {
@@ -48,29 +52,37 @@ at::Tensor prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v
 }
 
 // Where the next token goes: the ring's oldest slot is overwritten.
-at::Tensor next_slot(const at::Tensor& lengths, const AttentionWindow& window) {
-  if (window.length == 0) return lengths;
-  const at::Tensor behind = lengths - window.sinks;
-  return lengths.clamp_max(window.sinks) + behind.clamp_min(0).remainder(window.length);
+int64_t next_slot(int64_t length, const AttentionWindow& window) {
+  if (window.length == 0 || length < window.sinks) return length;
+  return window.sinks + (length - window.sinks) % window.length;
 }
 
 // One new token a sequence: q [S, H, D], k, v [S, G, D].
 at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                   const AttentionContext& context, const ScoreConfig& score, LayerCache& cache) {
-  const at::Tensor& lengths = context.cache_lengths;
-  const auto& stored = context.cache->lengths;
-  const int64_t longest = *std::max_element(stored.begin(), stored.end()) + 1;
-  const int64_t used = std::min(longest, cache.k.size(2));
-  const at::Tensor slot = next_slot(lengths, cache.window)
+  std::vector<int64_t> slots, seen;  // [S]
+  for (const int64_t length : context.cache->lengths) {
+    slots.push_back(next_slot(length, cache.window));
+    seen.push_back(std::min(length + 1, cache.k.size(2)));
+  }
+  if (has_cpu_kernel(q)) {
+    for (size_t s = 0; s < slots.size(); ++s) {
+      cache.k.select(0, int64_t(s)).select(1, slots[s]).copy_(k[int64_t(s)]);
+      cache.v.select(0, int64_t(s)).select(1, slots[s]).copy_(v[int64_t(s)]);
+    }
+    return decode_attention(q, cache.k, cache.v, seen, score);
+  }
+  const at::Tensor slot = at::tensor(slots, context.cache_lengths.options())
                               .view({-1, 1, 1, 1})
                               .expand({k.size(0), k.size(1), 1, k.size(2)});
   cache.k.scatter_(2, slot, k.unsqueeze(2));
   cache.v.scatter_(2, slot, v.unsqueeze(2));
-  const at::Tensor seen = at::arange(used, lengths.options())
+  const int64_t used = *std::max_element(seen.begin(), seen.end());
+  const at::Tensor mask = at::arange(used, context.cache_lengths.options())
                               .view({1, 1, 1, -1})
-                              .le(lengths.view({-1, 1, 1, 1}));  // [S, 1, 1, slots]
+                              .le(context.cache_lengths.view({-1, 1, 1, 1}));  // [S, 1, 1, slots]
   return masked_attention(q.unsqueeze(2), cache.k.narrow(2, 0, used), cache.v.narrow(2, 0, used),
-                          seen, score)
+                          mask, score)
       .squeeze(2);
 }
 

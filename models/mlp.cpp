@@ -1,6 +1,7 @@
 #include "models/mlp.h"
 
 #include <ATen/TensorOperators.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/kernels/gated.h"
@@ -28,17 +29,22 @@ struct GatedActivation : torch::autograd::Function<GatedActivation> {
   }
 };
 
+at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, const std::string& act) {
+  if (!c10::GradMode::is_enabled()) return gated_forward(gate, up, act);
+  return GatedActivation::apply(gate, up, act);
+}
+
 }  // namespace
 
 at::Tensor Mlp::forward(const at::Tensor& x, const Dropout& dropout) const {
   if (gate_up_proj) {
     const auto parts = gate_up_proj->forward(x, dropout).chunk(2, -1);
-    return down_proj.forward(GatedActivation::apply(parts[0], parts[1], hidden_act), dropout);
+    return down_proj.forward(gated(parts[0], parts[1], hidden_act), dropout);
   }
   if (!gate_proj)
     return down_proj.forward(activate(up_proj->forward(x, dropout), hidden_act), dropout);
   const auto parts = forward_all({&*gate_proj, &*up_proj}, x, dropout);
-  return down_proj.forward(GatedActivation::apply(parts[0], parts[1], hidden_act), dropout);
+  return down_proj.forward(gated(parts[0], parts[1], hidden_act), dropout);
 }
 
 std::vector<Linear*> Mlp::linears() {

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/layer_norm.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/kernels/rms_norm.h"
@@ -42,6 +43,7 @@ at::Tensor Norm::forward(const at::Tensor& x) const {
   if (config.layer_norm) return layer_norm(*this, x);
   at::Tensor w = config.multiply_float32 ? weight.to(at::kFloat) : weight;
   if (config.weight_offset != 0) w = w + config.weight_offset;
+  if (!c10::GradMode::is_enabled()) return rms_norm_forward(x, w, config.eps).first;
   return RmsNorm::apply(x, w, config.eps);
 }
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/pow.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -119,6 +120,7 @@ RopeTable rope_table(const Rope& rope, const at::Tensor& positions, int64_t leng
 }
 
 at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table) {
+  if (!c10::GradMode::is_enabled()) return rotate_halves(x, table.cos, table.sin, 1);
   return Rotation::apply(x, table.cos, table.sin);
 }
 

@@ -8,49 +8,56 @@
 #include <algorithm>
 
 #include "models/kernels/dispatch.h"
-#include "models/kernels/simd.h"
+#include "models/kernels/vectors.h"
 
 namespace tptt {
 namespace {
 
 constexpr int64_t kMostRows = 4;
-constexpr int64_t kAtOnce = 4;  // rows of the weight: sums that do not wait for each other
+constexpr int kAtOnce = 4;  // rows of the weight: sums that do not wait for each other
+constexpr int kWidth = 16;
 
 struct Product {
   const float* x;  // [rows, in]
   int64_t rows, in, out;
 };
 
-template <class T>
-TPTT_INLINE float dot(const float* x, const T* w, int64_t size) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < size; ++i) sum += x[i] * load(w, i);
-  return sum;
+// y [N] of N rows of the weight, `in` apart, and one row of x.
+template <int N, class T>
+TPTT_INLINE void dots(const float* x, const T* w, int64_t in, float* y) {
+  using Vector = VectorOf<kWidth>::type;
+  Vector sum[N] = {}, xs, ws;
+  const int64_t whole = in / kWidth * kWidth;
+  for (int64_t i = 0; i < whole; i += kWidth) {
+    load_vector<kWidth>(xs, x + i);
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      __builtin_prefetch(w + (N + n) * in + i);  // rows are too short to be foreseen
+      load_vector<kWidth>(ws, w + n * in + i);
+      sum[n] += xs * ws;
+    }
+  }
+#pragma GCC unroll 4
+  for (int n = 0; n < N; ++n) {
+    y[n] = sum_of<kWidth>(sum[n]);
+    for (int64_t i = whole; i < in; ++i) y[n] += x[i] * load(w + n * in, i);
+  }
 }
 
 template <class T>
 TPTT_INLINE void multiply(const Product& p, const T* weight, T* y, int64_t begin, int64_t end) {
+  float sums[kAtOnce];
   int64_t o = begin;
-  for (; o + kAtOnce <= end; o += kAtOnce) {
-    const T *w0 = weight + o * p.in, *w1 = w0 + p.in, *w2 = w1 + p.in, *w3 = w2 + p.in;
+  for (; o + kAtOnce <= end; o += kAtOnce)
     for (int64_t r = 0; r < p.rows; ++r) {
-      const float* x = p.x + r * p.in;
-      float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-      for (int64_t i = 0; i < p.in; ++i) {
-        s0 += x[i] * load(w0, i);
-        s1 += x[i] * load(w1, i);
-        s2 += x[i] * load(w2, i);
-        s3 += x[i] * load(w3, i);
-      }
-      T* yr = y + r * p.out + o;
-      store(yr, 0, s0), store(yr, 1, s1), store(yr, 2, s2), store(yr, 3, s3);
+      dots<kAtOnce>(p.x + r * p.in, weight + o * p.in, p.in, sums);
+      for (int64_t n = 0; n < kAtOnce; ++n) store(y, r * p.out + o + n, sums[n]);
     }
-  }
   for (; o < end; ++o)
-    for (int64_t r = 0; r < p.rows; ++r)
-      store(y, r * p.out + o, dot(p.x + r * p.in, weight + o * p.in, p.in));
+    for (int64_t r = 0; r < p.rows; ++r) {
+      dots<1>(p.x + r * p.in, weight + o * p.in, p.in, sums);
+      store(y, r * p.out + o, sums[0]);
+    }
 }
 
 TPTT_SIMD void multiply_rows(const Product& p, const float* weight, float* y, int64_t begin,

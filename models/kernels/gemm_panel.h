@@ -1,58 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
-#include "models/kernels/simd.h"
+#include "models/kernels/vectors.h"
 
 // The inner loops of gemm.cpp, for vectors of W floats: a panel of V vectors of columns, R rows at
 // a time. Written without intrinsics; each instance is compiled for the machine that it is for.
 
 namespace tptt::panel {
-
-template <int W>
-struct VectorOf;
-template <>
-struct VectorOf<8> {
-  typedef float type __attribute__((vector_size(32)));
-  typedef uint32_t bits __attribute__((vector_size(32)));
-  typedef uint16_t half __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<16> {
-  typedef float type __attribute__((vector_size(64)));
-  typedef uint32_t bits __attribute__((vector_size(64)));
-  typedef uint16_t half __attribute__((vector_size(32)));
-};
-
-template <int W>
-TPTT_INLINE void load_vector(typename VectorOf<W>::type& to, const float* from) {
-  std::memcpy(&to, from, sizeof(to));
-}
-
-template <int W>
-TPTT_INLINE void load_vector(typename VectorOf<W>::type& to, const c10::BFloat16* from) {
-  typename VectorOf<W>::half half;
-  std::memcpy(&half, from, sizeof(half));
-  const auto bits = __builtin_convertvector(half, typename VectorOf<W>::bits) << 16;
-  std::memcpy(&to, &bits, sizeof(to));
-}
-
-template <int W>
-TPTT_INLINE void store_vector(float* to, const typename VectorOf<W>::type& value) {
-  std::memcpy(to, &value, sizeof(value));
-}
-
-template <int W>
-TPTT_INLINE void store_vector(c10::BFloat16* to, const typename VectorOf<W>::type& value) {
-  typename VectorOf<W>::bits bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  const auto rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-  const auto safe = (bits & 0x7FFFFFFF) > 0x7F800000 ? rounded * 0 + 0x7FC0 : rounded;
-  const auto half = __builtin_convertvector(safe, typename VectorOf<W>::half);
-  std::memcpy(to, &half, sizeof(half));
-}
 
 // c [R, V * W] = or += a [R, k], rows lda apart, times b [k, V * W].
 template <int R, int V, int W>

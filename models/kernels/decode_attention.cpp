@@ -1,0 +1,102 @@
+#include "models/kernels/decode_attention.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "models/kernels/dispatch.h"
+#include "models/kernels/vectors.h"
+
+namespace tptt {
+namespace {
+
+constexpr int kWidth = 16;
+using Vector = VectorOf<kWidth>::type;
+
+// One query head and the keys and values of its group.
+template <class T>
+struct Head {
+  const T *q, *k, *v;  // [D], rows of D numbers
+  T* o;                // [Dv]
+  int64_t count, width, value_width;
+  float scaling, cap;
+};
+
+template <class T>
+TPTT_INLINE float dot(const T* a, const T* b, int64_t size) {
+  Vector sum{}, x, y;
+  const int64_t whole = size / kWidth * kWidth;
+  for (int64_t i = 0; i < whole; i += kWidth) {
+    load_vector<kWidth>(x, a + i);
+    load_vector<kWidth>(y, b + i);
+    sum += x * y;
+  }
+  float total = sum_of<kWidth>(sum);
+  for (int64_t i = whole; i < size; ++i) total += load(a, i) * load(b, i);
+  return total;
+}
+
+// p [count] and o [Dv] are scratch.
+template <class T>
+TPTT_INLINE void attend(const Head<T>& head, float* p, float* o) {
+  float top = -std::numeric_limits<float>::infinity(), sum = 0;
+  for (int64_t j = 0; j < head.count; ++j) {
+    const float raw = head.scaling * dot(head.q, head.k + j * head.width, head.width);
+    p[j] = head.cap > 0 ? head.cap * std::tanh(raw / head.cap) : raw;
+    top = std::max(top, p[j]);
+  }
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = 0; j < head.count; ++j) {
+    p[j] = exp_simd(p[j] - top);
+    sum += p[j];
+  }
+  std::fill(o, o + head.value_width, 0.0F);
+  for (int64_t j = 0; j < head.count; ++j) {
+    const T* row = head.v + j * head.value_width;
+    const float weight = p[j] / sum;
+#pragma omp simd
+    for (int64_t i = 0; i < head.value_width; ++i) o[i] += weight * load(row, i);
+  }
+  for (int64_t i = 0; i < head.value_width; ++i) store(head.o, i, o[i]);
+}
+
+TPTT_SIMD void attend_head(const Head<float>& head, float* p, float* o) {
+  attend(head, p, o);
+}
+
+TPTT_SIMD void attend_head(const Head<c10::BFloat16>& head, float* p, float* o) {
+  attend(head, p, o);
+}
+
+}  // namespace
+
+at::Tensor decode_attention(const at::Tensor& given, const at::Tensor& k, const at::Tensor& v,
+                            const std::vector<int64_t>& seen, const ScoreConfig& score) {
+  const at::Tensor q = given.contiguous();
+  const int64_t heads = q.size(1), per_group = heads / k.size(1);
+  at::Tensor o = at::empty({q.size(0), heads, v.size(3)}, q.options());
+  const int64_t most = *std::max_element(seen.begin(), seen.end());
+  const int64_t grain = rows_a_task(most * (k.size(3) + v.size(3)));
+  with_type(q, [&](auto t) {
+    using T = decltype(t);
+    at::parallel_for(0, q.size(0) * heads, grain, [&](int64_t begin, int64_t end) {
+      std::vector<float> scratch(size_t(most + v.size(3)));
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t s = i / heads, group = i % heads / per_group;
+        attend_head(
+            Head<T>{q.const_data_ptr<T>() + i * q.size(2),
+                    k.const_data_ptr<T>() + s * k.stride(0) + group * k.stride(1),
+                    v.const_data_ptr<T>() + s * v.stride(0) + group * v.stride(1),
+                    o.mutable_data_ptr<T>() + i * v.size(3), seen[size_t(s)], q.size(2), v.size(3),
+                    float(score.scaling), float(score.softcapping)},
+            scratch.data(), scratch.data() + most);
+      }
+    });
+  });
+  return o;
+}
+
+}  // namespace tptt

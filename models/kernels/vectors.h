@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "models/kernels/simd.h"
+
+// Vectors of W floats, for loops that the compiler does not vectorise well by itself. A machine
+// without such registers takes several narrower ones.
+
+namespace tptt {
+
+template <int W>
+struct VectorOf;
+template <>
+struct VectorOf<8> {
+  typedef float type __attribute__((vector_size(32)));
+  typedef uint32_t bits __attribute__((vector_size(32)));
+  typedef uint16_t half __attribute__((vector_size(16)));
+};
+template <>
+struct VectorOf<16> {
+  typedef float type __attribute__((vector_size(64)));
+  typedef uint32_t bits __attribute__((vector_size(64)));
+  typedef uint16_t half __attribute__((vector_size(32)));
+};
+
+template <int W>
+TPTT_INLINE void load_vector(typename VectorOf<W>::type& to, const float* from) {
+  std::memcpy(&to, from, sizeof(to));
+}
+
+// A bfloat16 is the upper half of a float: zeros go between them, in one shuffle.
+template <int W, class Indices = std::make_integer_sequence<int, 2 * W>>
+struct Widen;
+template <int W, int... J>
+struct Widen<W, std::integer_sequence<int, J...>> {
+  using Half = typename VectorOf<W>::half;
+  TPTT_INLINE static void apply(typename VectorOf<W>::type& to, const Half& half) {
+    const auto pairs = __builtin_shufflevector(Half{}, half, (J % 2 ? W + J / 2 : J / 2)...);
+    std::memcpy(&to, &pairs, sizeof(to));
+  }
+};
+
+template <int W>
+TPTT_INLINE void load_vector(typename VectorOf<W>::type& to, const c10::BFloat16* from) {
+  typename VectorOf<W>::half half;
+  std::memcpy(&half, from, sizeof(half));
+  Widen<W>::apply(to, half);
+}
+
+template <int W>
+TPTT_INLINE void store_vector(float* to, const typename VectorOf<W>::type& value) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+template <int W>
+TPTT_INLINE void store_vector(c10::BFloat16* to, const typename VectorOf<W>::type& value) {
+  typename VectorOf<W>::bits bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  const auto rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  const auto safe = (bits & 0x7FFFFFFF) > 0x7F800000 ? rounded * 0 + 0x7FC0 : rounded;
+  const auto half = __builtin_convertvector(safe, typename VectorOf<W>::half);
+  std::memcpy(to, &half, sizeof(half));
+}
+
+// value[i] += value[(i + Step) % W]: a level of a sum as a tree.
+template <int Step, class Vector, int... J>
+TPTT_INLINE void add_turned(Vector& value, std::integer_sequence<int, J...>) {
+  value += __builtin_shufflevector(value, value, ((J + Step) % sizeof...(J))...);
+}
+
+template <int W>
+TPTT_INLINE float sum_of(const typename VectorOf<W>::type& of) {
+  auto value = of;
+  constexpr auto kIndices = std::make_integer_sequence<int, W>();
+  if constexpr (W == 16) add_turned<8>(value, kIndices);
+  add_turned<4>(value, kIndices);
+  add_turned<2>(value, kIndices);
+  add_turned<1>(value, kIndices);
+  return value[0];
+}
+
+}  // namespace tptt
