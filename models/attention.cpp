@@ -174,8 +174,8 @@ at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& conte
       liza_branch(liza->config, q, k, v, context.layout, cache ? &cache->liza : nullptr,
                   context.cache_lengths, ledger ? &ledger->state_norm : nullptr);
   if (ledger) ledger->softmax_rms = rms(soft), ledger->linear_rms = rms(raw);
+  if (!mixes_projected(liza->config)) return output(mag_mix(*liza, soft, raw, linear_only));
   const at::Tensor lin = scale_branch(liza->config, soft, raw);
-  if (!mixes_projected(liza->config)) return output(mag_mix(*liza, soft, lin, linear_only));
   return mag_mix_projected(*liza, output(soft), output(lin.to(soft.scalar_type())), linear_only);
 }
 

@@ -8,13 +8,20 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
+#include "models/kernels/normed_silu.h"
+#include "models/kernels/pooled_gate.h"
 #include "models/liza/virtual_tokens.h"
 
 namespace tptt {
 namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 // Mean of positions t-2, t-1, t; before the start x_0 repeats.
 at::Tensor pool(const at::Tensor& x) {
@@ -28,6 +35,44 @@ at::Tensor l2norm(const at::Tensor& x) {
   return x / at::linalg_vector_norm(x, 2, {-1}, true).clamp_min(1e-6);
 }
 
+struct NormedSilu : torch::autograd::Function<NormedSilu> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+    ctx->save_for_backward({x});
+    return normed_silu(x);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    return {normed_silu_backward(grads[0], ctx->get_saved_variables()[0])};
+  }
+};
+
+struct PooledGate : torch::autograd::Function<PooledGate> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+    at::Tensor gate = pooled_gate(x);
+    ctx->save_for_backward({gate});
+    return gate;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    return {pooled_gate_backward(grads[0], ctx->get_saved_variables()[0])};
+  }
+};
+
+bool has_kernel(const at::Tensor& x) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && x.stride(-1) == 1;
+}
+
+at::Tensor pooled_sigmoid(const at::Tensor& x) {
+  if (!has_kernel(x)) return at::sigmoid(pool(x));
+  return c10::GradMode::is_enabled() ? PooledGate::apply(x) : pooled_gate(x);
+}
+
+// What reads and writes the memory: l2norm(silu(x)).
+at::Tensor features(const at::Tensor& x) {
+  if (!has_kernel(x)) return l2norm(at::silu(x));
+  return c10::GradMode::is_enabled() ? NormedSilu::apply(x) : normed_silu(x);
+}
+
 // What a mode makes of each token, before virtual tokens.
 struct Tokens {
   at::Tensor q, k, v;      // normalised, scaled
@@ -37,13 +82,13 @@ struct Tokens {
 Tokens make_tokens(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                    const OperatorMode& mode) {
   const auto gate = [&](Gate of) {
-    if (of == Gate::key) return at::sigmoid(pool(k));
-    if (of == Gate::value) return at::sigmoid(pool(v));
-    return at::sigmoid(pool(k)) * at::sigmoid(pool(v));
+    if (of == Gate::key) return pooled_sigmoid(k);
+    if (of == Gate::value) return pooled_sigmoid(v);
+    return pooled_sigmoid(k) * pooled_sigmoid(v);
   };
   Tokens out;
-  out.q = l2norm(at::silu(q));
-  out.k = l2norm(at::silu(k));
+  out.q = features(q);
+  out.k = features(k);
   out.v = v * (1.0 / std::sqrt(double(v.size(-1))));
   out.beta = gate(mode.beta);
   if (mode.alpha != Gate::none) out.alpha = mode.alpha == mode.beta ? out.beta : gate(mode.alpha);

@@ -25,8 +25,9 @@ bool mixes_projected(const LizaConfig& config);
 /// The linear branch in the size that branch_scale gives it; both [N, H, D]. Keeps lin's type.
 at::Tensor scale_branch(const LizaConfig& config, const at::Tensor& soft, const at::Tensor& lin);
 
-/// Memory as Gate: (1 - mu) * soft + mu * lin, both [N, H, D]; `linear_only` is mu = 1.
-at::Tensor mag_mix(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& lin,
+/// Memory as Gate: (1 - mu) * soft + mu * scale_branch(raw), both [N, H, D]; `linear_only` is
+/// mu = 1.
+at::Tensor mag_mix(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& raw,
                    bool linear_only);
 
 /// The same of the projected branches [N, E], with cross_gate and base_scale_attn.

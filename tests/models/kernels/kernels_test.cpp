@@ -1,14 +1,22 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/roll.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <array>
 #include <catch2/catch.hpp>
@@ -20,6 +28,9 @@
 #include "models/kernels/gated.h"
 #include "models/kernels/gemm.h"
 #include "models/kernels/low_rank.h"
+#include "models/kernels/matched_mix.h"
+#include "models/kernels/normed_silu.h"
+#include "models/kernels/pooled_gate.h"
 #include "models/kernels/rms_norm.h"
 #include "models/kernels/rotary.h"
 
@@ -211,4 +222,61 @@ TEST_CASE("products by panels are those of matrices, in every version of the mac
     gemm_version(version, c, a, b, {.add = true});
     CHECK(apart(c, before64 + at::mm(a64, b64)) < close);
   }
+}
+
+// The memory's loops have no versions in operators here: autograd of the formulas is the reference.
+namespace {
+
+at::Tensor gradient(const at::Tensor& y, const at::Tensor& x, const at::Tensor& g) {
+  return torch::autograd::grad({y}, {x}, {g}, true)[0];
+}
+
+at::Tensor leaf(const at::Tensor& x) {
+  return x.to(at::kDouble).detach().requires_grad_(true);
+}
+
+}  // namespace
+
+TEST_CASE("the memory's features and gates, and their gradients, are the formulas'") {
+  const int64_t length = GENERATE(1, 2, 37), size = GENERATE(3, 64);
+  INFO(length << " x " << size);
+  const at::Tensor x = at::randn({2, length, 3, size}).transpose(1, 2);  // as projections lie
+  const at::Tensor g = at::randn({2, 3, length, size});
+  const at::Tensor x64 = leaf(x), g64 = g.to(at::kDouble);
+  const at::Tensor s = at::silu(x64);
+  const at::Tensor features = s / at::linalg_vector_norm(s, 2, {-1}, true).clamp_min(1e-6);
+  CHECK(apart(normed_silu(x), features) < bound(at::kFloat));
+  CHECK(apart(normed_silu_backward(g, x), gradient(features, x64, g64)) < 4 * bound(at::kFloat));
+  at::Tensor window = x64;
+  for (int64_t back = 1; back <= 2; ++back)
+    window = window + at::cat({x64.narrow(2, 0, 1).expand({2, 3, std::min(back, length), size}),
+                               x64.narrow(2, 0, std::max<int64_t>(length - back, 0))},
+                              2);
+  const at::Tensor gate = at::sigmoid(window / 3);
+  CHECK(apart(pooled_gate(x), gate) < bound(at::kFloat));
+  CHECK(apart(pooled_gate_backward(g, pooled_gate(x)), gradient(gate, x64, g64)) <
+        bound(at::kFloat));
+}
+
+TEST_CASE("features of nothing are nothing") {
+  const at::Tensor zero = at::zeros({1, 1, 2, 8}), g = at::ones({1, 1, 2, 8});
+  CHECK(normed_silu(zero).equal(zero));
+  CHECK(apart(normed_silu_backward(g, zero), g * 0.5e6) < 1e-6);  // silu'(0) / 1e-6
+}
+
+TEST_CASE("a memory is mixed in the softmax's size, and so are the gradients") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const auto [soft, soft64] = numbers({130, 3, 40}, type);
+  const auto [g, g64] = numbers({130, 3, 40}, type);
+  const at::Tensor lin = at::randn({130, 3, 40}) * 7, mu = at::rand({3});
+  const at::Tensor s = leaf(soft), l = leaf(lin), m = leaf(mu);
+  const auto mean_square = [](const at::Tensor& x) { return x.square().mean(-1, true) + 1e-6; };
+  const at::Tensor weight = m.view({1, 3, 1});
+  const at::Tensor mixed =
+      s * (1 - weight) + weight * l * (mean_square(s) / mean_square(l)).sqrt();
+  CHECK(apart(matched_mix(soft, lin, mu, 1e-6), mixed) < bound(type));
+  const auto grads = matched_mix_backward(g, soft, lin, mu, 1e-6);
+  CHECK(apart(grads.soft, gradient(mixed, s, g64)) < bound(type));
+  CHECK(apart(grads.lin, gradient(mixed, l, g64)) < bound(at::kFloat));
+  CHECK(apart(grads.mu, gradient(mixed, m, g64)) < 10 * bound(at::kFloat));
 }
