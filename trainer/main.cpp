@@ -6,6 +6,7 @@
 #include <new>
 
 #include "models/formats/error.h"
+#include "trainer/block_cache.h"
 #include "trainer/bench.h"
 #include "trainer/commands.h"
 #include "trainer/config.h"
@@ -207,7 +208,7 @@ void print_error(std::string text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
+  install_block_cache();
   CLI::App app("tptt: fine-tune pretrained transformers with LoRA and a linear-attention memory");
   app.set_version_flag("--version", std::string("tptt ") + TPTT_VERSION);
   app.require_subcommand(1);

@@ -7,12 +7,10 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
-#include <climits>
 #include <fstream>
 #include <limits>
 #include <thread>
@@ -70,14 +68,6 @@ at::ScalarType resolve_dtype(const std::string& name, at::Device device) {
 
 std::string to_string(at::ScalarType dtype) {
   return dtype == at::kBFloat16 ? "bfloat16" : "float32";
-}
-
-void keep_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
 }
 
 void set_threads(int64_t num_threads) {

@@ -15,10 +15,6 @@ at::Device resolve_device(const std::string& name);
 at::ScalarType resolve_dtype(const std::string& name, at::Device device);
 std::string to_string(at::ScalarType dtype);
 
-/// Keeps freed memory for the next tensor instead of giving it back to the system and clearing
-/// fresh pages in every step (a few percent of a step on the CPU). To be called first.
-void keep_freed_memory();
-
 /// Sets the number of compute threads (0: all cores) and flushes denormals in each of them. To be
 /// called before the first tensor operation.
 void set_threads(int64_t num_threads);

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+
+namespace tptt {
+
+/// Makes LibTorch's CPU tensors of 256 kB and more reuse whole blocks of nearly their size. A
+/// general heap either cuts freed blocks up, so that a step's peak takes a quarter more, or gives
+/// them back and clears fresh pages in every step. What is in use and what waits never exceed the
+/// most that was in use at once by more than kSlackBytes. To be called before the first tensor.
+void install_block_cache();
+
+constexpr size_t kSlackBytes = size_t(64) << 20;
+
+/// Bytes of large blocks in use, waiting to be used again, and most in use at once so far.
+struct BlockCacheUse {
+  size_t in_use = 0, waiting = 0, peak = 0;
+};
+BlockCacheUse block_cache_use();
+
+}  // namespace tptt
