@@ -4,21 +4,17 @@
 #include <map>
 #include <tuple>
 
+#include "trainer/loss.h"
 #include "trainer/runtime.h"
 
 namespace tptt {
-namespace {
-
-constexpr int64_t kHeadRows = 128;  // so many at once, as the loss takes them
-
-}  // namespace
 
 double gemm_peak_gflops(CausalLM& model, int64_t tokens, int64_t targets) {
   std::map<std::tuple<int64_t, int64_t, int64_t>, double> shapes;  // (rows, in, out): how many
   for (const Linear* linear : model.linears()) {
     const bool head = linear == &model.head();
     const int64_t all = std::max<int64_t>(1, head ? targets : tokens);
-    const int64_t rows = head ? std::min(all, kHeadRows) : all;
+    const int64_t rows = head ? std::min(all, kLossRows) : all;
     shapes[{rows, linear->in, linear->out}] += linear->share * double(all) / double(rows);
   }
   double work = 0, seconds = 0;  // of a forward and a backward

@@ -20,16 +20,14 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kChunkRows = 128;
-
 struct SumCrossEntropy : torch::autograd::Function<SumCrossEntropy> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows,
                             const FrozenWeight& weight, const at::Tensor& targets,
                             double softcapping, bool need_grad) {
     at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
     at::Tensor grad = need_grad ? at::empty_like(rows) : at::Tensor();
-    for (int64_t begin = 0; begin < rows.size(0); begin += kChunkRows) {
-      const int64_t count = std::min(kChunkRows, rows.size(0) - begin);
+    for (int64_t begin = 0; begin < rows.size(0); begin += kLossRows) {
+      const int64_t count = std::min(kLossRows, rows.size(0) - begin);
       at::Tensor logits = times_transposed(rows.narrow(0, begin, count), weight);  // [C, V]
       total.add_(
           cross_entropy_rows_(logits, targets.narrow(0, begin, count), softcapping, need_grad)
@@ -83,8 +81,8 @@ struct AdaptedCrossEntropy : torch::autograd::Function<AdaptedCrossEntropy> {
     at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
     std::vector<at::Tensor> sums;  // of the gradients: rows, then the head's parameters
     const std::vector<at::Tensor> parameters = head_parameters(model->head());
-    for (int64_t begin = 0, chunk = 0; begin < rows.size(0); begin += kChunkRows, ++chunk) {
-      const int64_t count = std::min(kChunkRows, rows.size(0) - begin);
+    for (int64_t begin = 0, chunk = 0; begin < rows.size(0); begin += kLossRows, ++chunk) {
+      const int64_t count = std::min(kLossRows, rows.size(0) - begin);
       c10::AutoGradMode with_grad(true);
       std::vector<at::Tensor> inputs{rows.narrow(0, begin, count).detach().requires_grad_(true)};
       inputs.insert(inputs.end(), parameters.begin(), parameters.end());
@@ -123,8 +121,8 @@ at::Tensor adapted_cross_entropy(const CausalLM& model, const at::Tensor& rows,
                                       targets, dropout);
   }
   at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
-  for (int64_t begin = 0; begin < rows.size(0); begin += kChunkRows) {
-    const int64_t count = std::min(kChunkRows, rows.size(0) - begin);
+  for (int64_t begin = 0; begin < rows.size(0); begin += kLossRows) {
+    const int64_t count = std::min(kLossRows, rows.size(0) - begin);
     total.add_(
         chunk_loss(model, rows.narrow(0, begin, count), targets.narrow(0, begin, count), dropout));
   }

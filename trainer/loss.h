@@ -5,6 +5,9 @@
 
 namespace tptt {
 
+/// Rows of logits that exist at once: enough for the head's product to be fast.
+constexpr int64_t kLossRows = 256;
+
 /// Sum of the cross-entropies of targets [M] under the model's head (soft cap included) on rows
 /// [M, E], float32 scalar. Logits exist for one chunk of rows at a time, in the forward and the
 /// backward: all gradients are taken chunk by chunk in the forward. `dropout` is for a head with

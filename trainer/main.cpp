@@ -6,8 +6,8 @@
 #include <new>
 
 #include "models/formats/error.h"
-#include "trainer/block_cache.h"
 #include "trainer/bench.h"
+#include "trainer/block_cache.h"
 #include "trainer/commands.h"
 #include "trainer/config.h"
 #include "trainer/load_model.h"

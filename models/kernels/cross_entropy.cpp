@@ -53,8 +53,7 @@ TPTT_INLINE float loss_of(T* x, Row row) {
     const float y = capped(load(x, i), row.cap);
     store(x, i, exp_simd(y - top) * scale * slope_at(y, row.cap));
   }
-  store(x, row.target,
-        (std::exp(at_target - top) * scale - 1) * slope_at(at_target, row.cap));
+  store(x, row.target, (std::exp(at_target - top) * scale - 1) * slope_at(at_target, row.cap));
   return loss;
 }
 

@@ -86,13 +86,12 @@ at::Tensor decode_attention(const at::Tensor& given, const at::Tensor& k, const 
       std::vector<float> scratch(size_t(most + v.size(3)));
       for (int64_t i = begin; i < end; ++i) {
         const int64_t s = i / heads, group = i % heads / per_group;
-        attend_head(
-            Head<T>{q.const_data_ptr<T>() + i * q.size(2),
-                    k.const_data_ptr<T>() + s * k.stride(0) + group * k.stride(1),
-                    v.const_data_ptr<T>() + s * v.stride(0) + group * v.stride(1),
-                    o.mutable_data_ptr<T>() + i * v.size(3), seen[size_t(s)], q.size(2), v.size(3),
-                    float(score.scaling), float(score.softcapping)},
-            scratch.data(), scratch.data() + most);
+        attend_head(Head<T>{q.const_data_ptr<T>() + i * q.size(2),
+                            k.const_data_ptr<T>() + s * k.stride(0) + group * k.stride(1),
+                            v.const_data_ptr<T>() + s * v.stride(0) + group * v.stride(1),
+                            o.mutable_data_ptr<T>() + i * v.size(3), seen[size_t(s)], q.size(2),
+                            v.size(3), float(score.scaling), float(score.softcapping)},
+                    scratch.data(), scratch.data() + most);
       }
     });
   });

@@ -12,9 +12,9 @@ struct GemmOptions {
   bool transposed = false, add = false;
 };
 
-/// Whether gemm() is the fastest way to a product: with bfloat16 in it, which it widens as it reads,
-/// on a CPU with AVX2 or AVX-512 that does not multiply bfloat16 faster as it is (with AMX, or AMD's
-/// AVX512-BF16, whose units are full width; elsewhere they reach half of float32's rate).
+/// Whether gemm() is the fastest way to a product: with bfloat16 in it, which it widens as it
+/// reads, on a CPU with AVX2 or AVX-512 that does not multiply bfloat16 faster as it is (with AMX,
+/// or AMD's AVX512-BF16, whose units are full width; elsewhere they reach half of float32's rate).
 bool has_gemm(const at::Tensor& a, const at::Tensor& b);
 
 /// c [M, N] = or += a [M, K] b, each float32 or bfloat16, rows contiguous; sums in float32.

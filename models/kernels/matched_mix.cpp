@@ -44,12 +44,13 @@ TPTT_INLINE void mix(const T* soft, const float* lin, T* out, const Mix& m) {
   const float ratio = match_of(soft, lin, m).ratio;
 #pragma omp simd
   for (int64_t i = 0; i < m.size; ++i) {
-    const float s = load(soft, i);
-    store(out, i, s + m.mu * (lin[i] * ratio - s));
+    const float s = load(soft, i), l = lin[i] * ratio;
+    store(out, i, m.mu < 0.5F ? s + m.mu * (l - s) : l - (1 - m.mu) * (l - s));  // exact at 0 and 1
   }
 }
 
-// Gives mu's gradient. With r the ratio: dr/ds_i = s_i inverse / (D r), dr/dl_i = -r l_i inverse / D.
+// Gives mu's gradient. With r the ratio: dr/ds_i = s_i inverse / (D r), dr/dl_i = -r l_i inverse /
+// D.
 template <class T>
 TPTT_INLINE float mix_backward(const T* g, const T* soft, const float* lin, T* g_soft, float* g_lin,
                                const Mix& m) {
@@ -71,13 +72,13 @@ TPTT_INLINE float mix_backward(const T* g, const T* soft, const float* lin, T* g
   return by_lin * match.ratio - by_soft;
 }
 
-#define TPTT_MIX(T)                                                                            \
-  TPTT_SIMD void mix_row(const T* soft, const float* lin, T* out, const Mix& m) {              \
-    mix(soft, lin, out, m);                                                                    \
-  }                                                                                            \
-  TPTT_SIMD float backward_row(const T* g, const T* soft, const float* lin, T* g_soft,         \
-                               float* g_lin, const Mix& m) {                                   \
-    return mix_backward(g, soft, lin, g_soft, g_lin, m);                                       \
+#define TPTT_MIX(T)                                                                    \
+  TPTT_SIMD void mix_row(const T* soft, const float* lin, T* out, const Mix& m) {      \
+    mix(soft, lin, out, m);                                                            \
+  }                                                                                    \
+  TPTT_SIMD float backward_row(const T* g, const T* soft, const float* lin, T* g_soft, \
+                               float* g_lin, const Mix& m) {                           \
+    return mix_backward(g, soft, lin, g_soft, g_lin, m);                               \
   }
 TPTT_MIX(float)
 TPTT_MIX(c10::BFloat16)
@@ -126,11 +127,10 @@ MatchedMixGradients matched_mix_backward(const at::Tensor& g_in, const at::Tenso
         float* sum = sums.mutable_data_ptr<float>() + part * g.size(1);
         const int64_t first = part * kTokens, last = std::min(first + kTokens, g.size(0));
         for_rows(g, first, last, [&](int64_t head, int64_t at) {
-          sum[head] += backward_row(g.const_data_ptr<T>() + at, soft.const_data_ptr<T>() + at,
-                                    lin.const_data_ptr<float>() + at,
-                                    out.soft.mutable_data_ptr<T>() + at,
-                                    out.lin.mutable_data_ptr<float>() + at,
-                                    {g.size(2), mus[head], float(eps)});
+          sum[head] += backward_row(
+              g.const_data_ptr<T>() + at, soft.const_data_ptr<T>() + at,
+              lin.const_data_ptr<float>() + at, out.soft.mutable_data_ptr<T>() + at,
+              out.lin.mutable_data_ptr<float>() + at, {g.size(2), mus[head], float(eps)});
         });
       }
     });

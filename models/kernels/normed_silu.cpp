@@ -53,14 +53,13 @@ template <class F>
 void for_rows(const at::Tensor& x, const F& f) {
   const int64_t heads = x.size(1), length = x.size(2), size = x.size(3);
   const float* all = x.const_data_ptr<float>();
-  at::parallel_for(0, x.size(0) * heads * length, rows_a_task(size),
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t row = begin; row < end; ++row) {
-                       const int64_t s = row / length / heads, h = row / length % heads;
-                       f(all + s * x.stride(0) + h * x.stride(1) + row % length * x.stride(2),
-                         row * size);
-                     }
-                   });
+  at::parallel_for(
+      0, x.size(0) * heads * length, rows_a_task(size), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t s = row / length / heads, h = row / length % heads;
+          f(all + s * x.stride(0) + h * x.stride(1) + row % length * x.stride(2), row * size);
+        }
+      });
 }
 
 }  // namespace

@@ -33,18 +33,17 @@ at::Tensor pooled_gate(const at::Tensor& x) {
   at::Tensor y = at::empty(x.sizes(), x.options());
   const float* all = x.const_data_ptr<float>();
   float* to = y.mutable_data_ptr<float>();
-  at::parallel_for(0, x.size(0) * heads * length, rows_a_task(size),
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t row = begin; row < end; ++row) {
-                       const int64_t t = row % length, s = row / length / heads;
-                       const float* head =
-                           all + s * x.stride(0) + row / length % heads * x.stride(1);
-                       const auto token = [&](int64_t back) {
-                         return head + std::max<int64_t>(t - back, 0) * x.stride(2);
-                       };
-                       gate_row(token(2), token(1), token(0), to + row * size, size);
-                     }
-                   });
+  at::parallel_for(
+      0, x.size(0) * heads * length, rows_a_task(size), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t t = row % length, s = row / length / heads;
+          const float* head = all + s * x.stride(0) + row / length % heads * x.stride(1);
+          const auto token = [&](int64_t back) {
+            return head + std::max<int64_t>(t - back, 0) * x.stride(2);
+          };
+          gate_row(token(2), token(1), token(0), to + row * size, size);
+        }
+      });
   return y;
 }
 
@@ -61,7 +60,8 @@ at::Tensor pooled_gate_backward(const at::Tensor& given, const at::Tensor& gate)
           std::fill_n(to + row * size, size, 0.0F);
           for (int64_t later = t; later < last; ++later) {
             const int64_t at = (row - t + later) * size;
-            const float times = t == 0 ? float(kPool - later) : 1;  // the first stands for those before
+            const float times =
+                t == 0 ? float(kPool - later) : 1;  // the first stands for those before
             add_row(gs + at, gates + at, times, to + row * size, size);
           }
         }

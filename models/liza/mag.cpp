@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/lerp.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/sigmoid.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -38,8 +39,7 @@ struct MatchedMix : torch::autograd::Function<MatchedMix> {
 };
 
 bool mixes_at_once(const LizaConfig& config, const at::Tensor& soft, const at::Tensor& raw) {
-  return config.branch_scale == "match" && has_cpu_kernel(soft) &&
-         raw.scalar_type() == at::kFloat;
+  return config.branch_scale == "match" && has_cpu_kernel(soft) && raw.scalar_type() == at::kFloat;
 }
 
 // mu of each head, [H] float32.
@@ -66,8 +66,10 @@ at::Tensor scale_branch(const LizaConfig& config, const at::Tensor& soft, const 
 
 at::Tensor mag_mix(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& raw,
                    bool linear_only) {
-  if (!linear_only && mixes_at_once(layer.config, soft, raw))
-    return MatchedMix::apply(soft, raw, mix_weights(layer, soft.size(1)));
+  if (mixes_at_once(layer.config, soft, raw)) {
+    const at::Tensor mu = mix_weights(layer, soft.size(1));
+    return MatchedMix::apply(soft, raw, linear_only ? at::ones_like(mu) : mu);
+  }
   const at::Tensor lin = scale_branch(layer.config, soft, raw);
   if (linear_only) return lin.to(soft.scalar_type());
   const at::Tensor s = soft.to(lin.scalar_type());

@@ -90,8 +90,8 @@ TEST_CASE("a fused projection is the three it is made of, with a memory too") {
            one = make_model({fused(layer_of(0, 4, 2, bias))});
   const auto& parts = *three.attentions()[0];
   Linear& whole = *one.attentions()[0]->qkv_proj;
-  whole.weight.dense = at::cat(
-      {parts.q_proj->weight.dense, parts.k_proj->weight.dense, parts.v_proj->weight.dense});
+  whole.weight.dense =
+      at::cat({parts.q_proj->weight.dense, parts.k_proj->weight.dense, parts.v_proj->weight.dense});
   if (bias) whole.bias = at::cat({parts.q_proj->bias, parts.k_proj->bias, parts.v_proj->bias});
   if (liza)
     for (CausalLM* model : {&three, &one}) inject_liza(*model, memory());

@@ -201,9 +201,9 @@ TEST_CASE("LoRA's products are those of matrices") {
 TEST_CASE("products by panels are those of matrices, in every version of the machine's") {
   const auto a_type = GENERATE(at::kFloat, at::kBFloat16);
   const auto b_type = GENERATE(at::kFloat, at::kBFloat16);
-  const auto [m, k, n] = GENERATE(std::array<int64_t, 3>{1, 1, 1}, std::array<int64_t, 3>{13, 70, 61},
-                                  std::array<int64_t, 3>{131, 800, 96},
-                                  std::array<int64_t, 3>{1030, 33, 50});
+  const auto [m, k, n] =
+      GENERATE(std::array<int64_t, 3>{1, 1, 1}, std::array<int64_t, 3>{13, 70, 61},
+               std::array<int64_t, 3>{131, 800, 96}, std::array<int64_t, 3>{1030, 33, 50});
   const auto [a, a64] = numbers({m, k}, a_type);
   const auto [wide, wide64] = numbers({k + 3, n + 5}, b_type);  // rows that lie apart
   const at::Tensor b = wide.narrow(0, 3, k).narrow(1, 5, n);
@@ -211,7 +211,8 @@ TEST_CASE("products by panels are those of matrices, in every version of the mac
   const auto [before, before64] = numbers({m, n}, a_type);
   const double close = a_type == at::kFloat ? 1e-5 : bound(a_type);
   for (int version = 0; version < gemm_versions(); ++version) {
-    INFO(a_type << " " << b_type << " " << m << " x " << k << " x " << n << ", version " << version);
+    INFO(a_type << " " << b_type << " " << m << " x " << k << " x " << n << ", version "
+                << version);
     at::Tensor c = at::empty({m, n}, a.options()).fill_(std::numeric_limits<float>::quiet_NaN());
     gemm_version(version, c, a, b, {});
     CHECK(apart(c, at::mm(a64, b64)) < close);
@@ -272,8 +273,7 @@ TEST_CASE("a memory is mixed in the softmax's size, and so are the gradients") {
   const at::Tensor s = leaf(soft), l = leaf(lin), m = leaf(mu);
   const auto mean_square = [](const at::Tensor& x) { return x.square().mean(-1, true) + 1e-6; };
   const at::Tensor weight = m.view({1, 3, 1});
-  const at::Tensor mixed =
-      s * (1 - weight) + weight * l * (mean_square(s) / mean_square(l)).sqrt();
+  const at::Tensor mixed = s * (1 - weight) + weight * l * (mean_square(s) / mean_square(l)).sqrt();
   CHECK(apart(matched_mix(soft, lin, mu, 1e-6), mixed) < bound(type));
   const auto grads = matched_mix_backward(g, soft, lin, mu, 1e-6);
   CHECK(apart(grads.soft, gradient(mixed, s, g64)) < bound(type));
