@@ -29,9 +29,14 @@ struct Masks {
   uint32_t before, within, threshold;
 };
 
+// Four words of a module's own stream.
+std::array<uint32_t, 4> random_words(const DropoutKey& key, uint64_t module, uint64_t block) {
+  return philox4x32(key.seed ^ (key.step * 0x9E3779B97F4A7C15ull), (key.micro_batch << 32) | module,
+                    block);
+}
+
 Masks masks_of(double p, const DropoutKey& key, uint64_t module) {
-  const auto words = philox4x32(key.seed ^ (key.step * 0x9E3779B97F4A7C15ull),
-                                (key.micro_batch << 32) | module, 0);
+  const auto words = random_words(key, module, 0);
   return {words[0], words[1], uint32_t(std::lround(p * 65536.0))};
 }
 
@@ -138,11 +143,9 @@ at::Tensor uniform_noise(at::IntArrayRef shape, const DropoutKey& key, uint64_t 
   at::Tensor noise = at::empty(shape, at::kFloat);
   float* out = noise.mutable_data_ptr<float>();
   const int64_t count = noise.numel();
-  const uint64_t seed = key.seed ^ (key.step * 0x9E3779B97F4A7C15ull);
-  const uint64_t high = (key.micro_batch << 32) | module;
   at::parallel_for(0, (count + 3) / 4, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
-      const auto words = philox4x32(seed, high, uint64_t(block));
+      const auto words = random_words(key, module, uint64_t(block));
       for (int64_t i = block * 4, j = 0; i < count && j < 4; ++i, ++j)
         out[i] = float((double(words[size_t(j)]) + 0.5) / 2147483648.0 - 1.0);
     }

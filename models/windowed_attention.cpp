@@ -18,6 +18,7 @@
 #include <limits>
 
 #include "models/kernels/attention.h"
+#include "models/kernels/dispatch.h"
 
 namespace tptt {
 namespace {
@@ -159,7 +160,7 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
                             const AttentionWindow& window, const ScoreConfig& score) {
   const bool windowed = window.length > 0 && q.size(2) > window.length;
   const Softmax softmax{windowed ? window : AttentionWindow(), score};
-  if (has_tiled_attention(q)) return CpuAttention::apply(q, k, v, softmax);
+  if (has_cpu_kernel(q)) return CpuAttention::apply(q, k, v, softmax);
   if (windowed || score.softcapping > 0) return WindowedAttention::apply(q, k, v, softmax);
   return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true, score.scaling,
                                           /*enable_gqa=*/q.size(1) != k.size(1));

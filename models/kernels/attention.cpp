@@ -206,10 +206,6 @@ void head_backward(const Head& head, const at::Tensor& g, const at::Tensor& o, c
 
 }  // namespace
 
-bool has_tiled_attention(const at::Tensor& q) {
-  return has_cpu_kernel(q);
-}
-
 TiledAttention tiled_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                const AttentionWindow& window, const ScoreConfig& score) {
   const int64_t heads = q.size(1), length = q.size(2);

@@ -9,12 +9,11 @@ namespace tptt {
 /// Softmax attention on the CPU, tile by tile, so that no [L, L] matrix is made. q [S, H, L, D],
 /// k and v [S, G, L, D] with H a multiple of G; a token sees itself and those before it, of them
 /// what the window lets it. Sums in float32.
+/// has_cpu_kernel() says whether it takes q.
 struct TiledAttention {
   at::Tensor o;    // [S, H, L, D], q's type
   at::Tensor lse;  // [S, H, L], float32: log of each row's sum of exponentials
 };
-
-bool has_tiled_attention(const at::Tensor& q);
 
 TiledAttention tiled_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                const AttentionWindow& window, const ScoreConfig& score);

@@ -15,17 +15,13 @@
 namespace tptt {
 namespace {
 
-// silu(x) = x s with s = 1 / (1 + e^-x), and its slope s (1 + x (1 - s)).
-TPTT_INLINE float sigmoid(float x) {
-  return 1 / (1 + exp_simd(-x));
-}
-
+// silu(x) = x s with s = sigmoid(x), and its slope s (1 + x (1 - s)).
 template <class T>
 TPTT_INLINE void forward(const T* gate, const T* up, T* y, int64_t size) {
 #pragma omp simd
   for (int64_t i = 0; i < size; ++i) {
     const float x = load(gate, i);
-    store(y, i, x * sigmoid(x) * load(up, i));
+    store(y, i, x * sigmoid_simd(x) * load(up, i));
   }
 }
 
@@ -33,7 +29,7 @@ template <class T>
 TPTT_INLINE void backward(const T* g, const T* gate, const T* up, T* dgate, T* dup, int64_t size) {
 #pragma omp simd
   for (int64_t i = 0; i < size; ++i) {
-    const float x = load(gate, i), s = sigmoid(x), gi = load(g, i);
+    const float x = load(gate, i), s = sigmoid_simd(x), gi = load(g, i);
     store(dup, i, gi * x * s);
     store(dgate, i, gi * load(up, i) * s * (1 + x * (1 - s)));
   }

@@ -14,15 +14,11 @@ namespace {
 
 constexpr float kLeastNorm = 1e-6F;
 
-TPTT_INLINE float sigmoid(float x) {
-  return 1 / (1 + exp_simd(-x));
-}
-
 TPTT_SIMD void forward_row(const float* x, float* y, int64_t size) {
   float squares = 0;
 #pragma omp simd reduction(+ : squares)
   for (int64_t i = 0; i < size; ++i) {
-    y[i] = x[i] * sigmoid(x[i]);
+    y[i] = x[i] * sigmoid_simd(x[i]);
     squares += y[i] * y[i];
   }
   const float scale = 1 / std::max(std::sqrt(squares), kLeastNorm);
@@ -35,7 +31,7 @@ TPTT_SIMD void backward_row(const float* g, const float* x, float* out, int64_t 
   float squares = 0, along = 0;  // |s|^2, g . s
 #pragma omp simd reduction(+ : squares, along)
   for (int64_t i = 0; i < size; ++i) {
-    const float s = x[i] * sigmoid(x[i]);
+    const float s = x[i] * sigmoid_simd(x[i]);
     squares += s * s;
     along += g[i] * s;
   }
@@ -43,7 +39,7 @@ TPTT_SIMD void backward_row(const float* g, const float* x, float* out, int64_t 
   const float part = norm > kLeastNorm ? along / squares : 0;
 #pragma omp simd
   for (int64_t i = 0; i < size; ++i) {
-    const float z = sigmoid(x[i]), s = x[i] * z;
+    const float z = sigmoid_simd(x[i]), s = x[i] * z;
     out[i] = (g[i] - s * part) * scale * (z + s * (1 - z));
   }
 }
@@ -51,15 +47,13 @@ TPTT_SIMD void backward_row(const float* g, const float* x, float* out, int64_t 
 // f(row of x, first number of the row in a contiguous tensor) over all rows.
 template <class F>
 void for_rows(const at::Tensor& x, const F& f) {
-  const int64_t heads = x.size(1), length = x.size(2), size = x.size(3);
+  const RowOffsets offset(x);
   const float* all = x.const_data_ptr<float>();
-  at::parallel_for(
-      0, x.size(0) * heads * length, rows_a_task(size), [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-          const int64_t s = row / length / heads, h = row / length % heads;
-          f(all + s * x.stride(0) + h * x.stride(1) + row % length * x.stride(2), row * size);
-        }
-      });
+  at::parallel_for(0, x.numel() / x.size(3), rows_a_task(x.size(3)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t row = begin; row < end; ++row)
+                       f(all + offset(row), row * x.size(3));
+                   });
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ constexpr int64_t kPool = 3;
 TPTT_SIMD void gate_row(const float* a, const float* b, const float* c, float* y, int64_t size) {
 #pragma omp simd
   for (int64_t i = 0; i < size; ++i)
-    y[i] = 1 / (1 + exp_simd((a[i] + b[i] + c[i]) * (-1.0F / float(kPool))));
+    y[i] = sigmoid_simd((a[i] + b[i] + c[i]) * (1.0F / float(kPool)));
 }
 
 // to += weight / 3 times the gradient by the pooled sum's third.
@@ -29,21 +29,19 @@ TPTT_SIMD void add_row(const float* g, const float* gate, float weight, float* t
 }  // namespace
 
 at::Tensor pooled_gate(const at::Tensor& x) {
-  const int64_t heads = x.size(1), length = x.size(2), size = x.size(3);
+  const int64_t length = x.size(2), size = x.size(3);
+  const RowOffsets offset(x);
   at::Tensor y = at::empty(x.sizes(), x.options());
   const float* all = x.const_data_ptr<float>();
   float* to = y.mutable_data_ptr<float>();
-  at::parallel_for(
-      0, x.size(0) * heads * length, rows_a_task(size), [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-          const int64_t t = row % length, s = row / length / heads;
-          const float* head = all + s * x.stride(0) + row / length % heads * x.stride(1);
-          const auto token = [&](int64_t back) {
-            return head + std::max<int64_t>(t - back, 0) * x.stride(2);
-          };
-          gate_row(token(2), token(1), token(0), to + row * size, size);
-        }
-      });
+  at::parallel_for(0, x.numel() / size, rows_a_task(size), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const auto token = [&](int64_t back) {
+        return all + offset(row - std::min(back, row % length));
+      };
+      gate_row(token(2), token(1), token(0), to + row * size, size);
+    }
+  });
   return y;
 }
 

@@ -58,4 +58,8 @@ TPTT_INLINE float exp_simd(float x) {
   return y * std::bit_cast<float>((int32_t(n) + 127) << 23);
 }
 
+TPTT_INLINE float sigmoid_simd(float x) {
+  return 1 / (1 + exp_simd(-x));
+}
+
 }  // namespace tptt
