@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "models/kernels/levels.h"
 #include "models/windowed_attention.h"
 
 namespace tptt {
@@ -16,7 +17,8 @@ struct TiledAttention {
 };
 
 TiledAttention tiled_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                               const AttentionWindow& window, const ScoreConfig& score);
+                               const AttentionWindow& window, const ScoreConfig& score,
+                               Level level = levels().front());
 
 struct AttentionGradients {
   at::Tensor q, k, v;
@@ -26,7 +28,7 @@ struct AttentionGradients {
 AttentionGradients tiled_attention_backward(const at::Tensor& g, const at::Tensor& q,
                                             const at::Tensor& k, const at::Tensor& v,
                                             const TiledAttention& forward,
-                                            const AttentionWindow& window,
-                                            const ScoreConfig& score);
+                                            const AttentionWindow& window, const ScoreConfig& score,
+                                            Level level = levels().front());
 
 }  // namespace tptt

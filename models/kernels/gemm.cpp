@@ -35,19 +35,6 @@ struct Part {
   int64_t first, rows, column, width;
 };
 
-template <int R, int V, int W>
-TPTT_INLINE void rows_of_tiles(const Problem& p, const Part& part, const float* piece, int64_t k0,
-                               int64_t k, float* sums) {
-  const float* a = p.a + part.first * p.lda + k0;
-  int64_t r = 0;
-  for (; r + R <= part.rows; r += R)
-    panel::tile<R, V, W>(a + r * p.lda, p.lda, piece, k, sums + r * V * W, k0 > 0);
-  for (; r + 2 <= part.rows; r += 2)
-    panel::tile<2, V, W>(a + r * p.lda, p.lda, piece, k, sums + r * V * W, k0 > 0);
-  for (; r < part.rows; ++r)
-    panel::tile<1, V, W>(a + r * p.lda, p.lda, piece, k, sums + r * V * W, k0 > 0);
-}
-
 template <int V, int W, class T>
 TPTT_INLINE void pack_piece(const Problem& p, const Part& part, int64_t k0, int64_t k,
                             float* piece) {
@@ -74,7 +61,8 @@ TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece,
     } else {
       pack_piece<V, W, float>(p, part, k0, k, piece);
     }
-    rows_of_tiles<R, V, W>(p, part, piece, k0, k, sums);
+    const panel::Left a{p.a + part.first * p.lda + k0, p.lda, 1};
+    panel::rows_of_tiles<R, V, W>(a, {piece, V * W}, k, part.rows, {sums, V * W}, k0 > 0);
   }
   if (p.c_bfloat16) {
     write_sums<V, W, c10::BFloat16>(p, part, sums);
@@ -83,48 +71,47 @@ TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece,
   }
 }
 
+// As many sums as the registers hold: 24 of 32, and 12 of 16.
+TPTT_V4 void part_v4(const Problem& p, const Part& part, float* piece, float* sums) {
+  multiply_part<8, 3, 16>(p, part, piece, sums);
+}
+
+TPTT_V3 void part_v3(const Problem& p, const Part& part, float* piece, float* sums) {
+  multiply_part<6, 2, 8>(p, part, piece, sums);
+}
+
+void part_any(const Problem& p, const Part& part, float* piece, float* sums) {
+  multiply_part<2, 1, 8>(p, part, piece, sums);
+}
+
 struct Version {
   int64_t width;  // of a panel
   void (*part)(const Problem&, const Part&, float* piece, float* sums);
 };
 
+Version version_of(Level level) {
+  if (level == Level::v4) return {48, part_v4};
+  if (level == Level::v3) return {16, part_v3};
+  return {8, part_any};
+}
+
 #if defined(__x86_64__) && defined(__GNUC__)
-// As many sums as the registers hold: 24 of 32, and 12 of 16.
-__attribute__((target("arch=x86-64-v4"))) void part_v4(const Problem& p, const Part& part,
-                                                       float* piece, float* sums) {
-  multiply_part<8, 3, 16>(p, part, piece, sums);
-}
-
-__attribute__((target("arch=x86-64-v3"))) void part_v3(const Problem& p, const Part& part,
-                                                       float* piece, float* sums) {
-  multiply_part<6, 2, 8>(p, part, piece, sums);
-}
-
-std::vector<Version> find_versions() {
-  std::vector<Version> found;
-  if (__builtin_cpu_supports("x86-64-v4")) found.push_back({48, part_v4});
-  if (__builtin_cpu_supports("x86-64-v3")) found.push_back({16, part_v3});
-  return found;
+bool is_amd() {
+  return __builtin_cpu_is("amd");
 }
 
 bool bfloat16_is_faster_as_it_is() {
-  const bool wide_units = __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16");
-  return wide_units || __builtin_cpu_supports("amx-bf16");
+  return __builtin_cpu_supports("amx-bf16") || (is_amd() && __builtin_cpu_supports("avx512bf16"));
 }
 #else
-std::vector<Version> find_versions() {
-  return {};
+bool is_amd() {
+  return false;
 }
 
 bool bfloat16_is_faster_as_it_is() {
   return true;
 }
 #endif
-
-const std::vector<Version>& versions() {
-  static const std::vector<Version> found = find_versions();
-  return found;
-}
 
 struct AlignedFree {
   void operator()(float* p) const { ::operator delete[](p, std::align_val_t(64)); }
@@ -161,21 +148,14 @@ bool rows_are_contiguous(const at::Tensor& x) {
 }  // namespace
 
 bool has_gemm(const at::Tensor& a, const at::Tensor& b) {
-  static const bool bfloat16 = !bfloat16_is_faster_as_it_is();
+  static const bool bfloat16 = !bfloat16_is_faster_as_it_is() && levels().front() != Level::any;
+  static const bool float32 = is_amd() && levels().front() == Level::v4;
   const bool narrow = a.scalar_type() == at::kBFloat16 || b.scalar_type() == at::kBFloat16;
-  return narrow && bfloat16 && has_cpu_kernel(a) && has_cpu_kernel(b) && !versions().empty();
+  return (narrow ? bfloat16 : float32) && has_cpu_kernel(a) && has_cpu_kernel(b);
 }
 
-void gemm(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, GemmOptions options) {
-  gemm_version(0, c, a, b, options);
-}
-
-int gemm_versions() {
-  return int(versions().size());
-}
-
-void gemm_version(int version, at::Tensor& c, const at::Tensor& given, const at::Tensor& b,
-                  GemmOptions options) {
+void gemm(at::Tensor& c, const at::Tensor& given, const at::Tensor& b, GemmOptions options,
+          Level level) {
   const at::Tensor a = given.to(at::kFloat);
   TORCH_INTERNAL_ASSERT(rows_are_contiguous(a) && rows_are_contiguous(b) && rows_are_contiguous(c));
   Problem p;
@@ -187,7 +167,7 @@ void gemm_version(int version, at::Tensor& c, const at::Tensor& given, const at:
   p.b_bfloat16 = b.scalar_type() == at::kBFloat16;
   p.c_bfloat16 = c.scalar_type() == at::kBFloat16;
   p.options = options;
-  multiply(versions()[size_t(version)], p);
+  multiply(version_of(level), p);
 }
 
 }  // namespace tptt

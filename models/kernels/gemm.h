@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <vector>
+#include "models/kernels/levels.h"
 
 namespace tptt {
 
@@ -12,17 +12,14 @@ struct GemmOptions {
   bool transposed = false, add = false;
 };
 
-/// Whether gemm() is the fastest way to a product: with bfloat16 in it, which it widens as it
-/// reads, on a CPU with AVX2 or AVX-512 that does not multiply bfloat16 faster as it is (with AMX,
-/// or AMD's AVX512-BF16, whose units are full width; elsewhere they reach half of float32's rate).
+/// Whether gemm() is the fastest way to a product. With bfloat16, which it widens as it reads:
+/// where the CPU does not multiply bfloat16 faster as it is (with AMX, or AMD's AVX512-BF16, whose
+/// units are full width; elsewhere they reach half of float32's rate). In float32: on AMD's CPUs
+/// with AVX-512, of which MKL leaves half unused.
 bool has_gemm(const at::Tensor& a, const at::Tensor& b);
 
 /// c [M, N] = or += a [M, K] b, each float32 or bfloat16, rows contiguous; sums in float32.
-void gemm(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, GemmOptions options);
-
-/// The same by one of the versions that this machine can run, the fastest first.
-int gemm_versions();
-void gemm_version(int version, at::Tensor& c, const at::Tensor& a, const at::Tensor& b,
-                  GemmOptions options);
+void gemm(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, GemmOptions options,
+          Level level = levels().front());
 
 }  // namespace tptt

@@ -5,37 +5,72 @@
 
 #include "models/kernels/vectors.h"
 
-// The inner loops of gemm.cpp, for vectors of W floats: a panel of V vectors of columns, R rows at
+// The inner loops of products, for vectors of W floats: a panel of V vectors of columns, R rows at
 // a time. Written without intrinsics; each instance is compiled for the machine that it is for.
 
 namespace tptt::panel {
 
-// c [R, V * W] = or += a [R, k], rows lda apart, times b [k, V * W].
+// A factor [rows, k] on the left: its numbers lie `row` and `step` apart.
+struct Left {
+  const float* at;
+  int64_t row, step;
+};
+
+// On the right and the result: rows of columns side by side, `row` apart.
+template <class Number>
+struct Rows {
+  Number* at;
+  int64_t row;
+};
+
+// c [R, V * W] = or += a [R, k] b [k, V * W].
 template <int R, int V, int W>
-TPTT_INLINE void tile(const float* a, int64_t lda, const float* b, int64_t k, float* c, bool add) {
+TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, bool add) {
   using Vector = typename VectorOf<W>::type;
-  constexpr int kWidth = V * W;
   Vector sum[R][V];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       sum[r][v] = Vector{};
-      if (add) load_vector<W>(sum[r][v], c + r * kWidth + v * W);
+      if (add) load_vector<W>(sum[r][v], c.at + r * c.row + v * W);
     }
   for (int64_t i = 0; i < k; ++i) {
     Vector row[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) load_vector<W>(row[v], b + i * kWidth + v * W);
+    for (int v = 0; v < V; ++v) load_vector<W>(row[v], b.at + i * b.row + v * W);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sum[r][v] += a[r * lda + i] * row[v];
+      for (int v = 0; v < V; ++v) sum[r][v] += a.at[r * a.row + i * a.step] * row[v];
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) store_vector<W>(c + r * kWidth + v * W, sum[r][v]);
+    for (int v = 0; v < V; ++v) store_vector<W>(c.at + r * c.row + v * W, sum[r][v]);
+}
+
+// The same for any number of rows.
+template <int R, int V, int W>
+TPTT_INLINE void rows_of_tiles(Left a, Rows<const float> b, int64_t k, int64_t rows, Rows<float> c,
+                               bool add) {
+  const auto from = [&](int64_t r) { return Left{a.at + r * a.row, a.row, a.step}; };
+  const auto to = [&](int64_t r) { return Rows<float>{c.at + r * c.row, c.row}; };
+  int64_t r = 0;
+  for (; r + R <= rows; r += R) tile<R, V, W>(from(r), b, k, to(r), add);
+  for (; r + 2 <= rows; r += 2) tile<2, V, W>(from(r), b, k, to(r), add);
+  for (; r < rows; ++r) tile<1, V, W>(from(r), b, k, to(r), add);
+}
+
+// The same for any number of columns that is a multiple of W.
+template <int R, int V, int W>
+TPTT_INLINE void product(Left a, Rows<const float> b, int64_t k, int64_t rows, int64_t columns,
+                         Rows<float> c, bool add) {
+  const auto right = [&](int64_t n) { return Rows<const float>{b.at + n, b.row}; };
+  const auto to = [&](int64_t n) { return Rows<float>{c.at + n, c.row}; };
+  int64_t n = 0;
+  for (; n + V * W <= columns; n += V * W) rows_of_tiles<R, V, W>(a, right(n), k, rows, to(n), add);
+  for (; n < columns; n += W) rows_of_tiles<R, 1, W>(a, right(n), k, rows, to(n), add);
 }
 
 template <int W, int Step, class Indices>

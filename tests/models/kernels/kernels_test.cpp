@@ -1,3 +1,4 @@
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
@@ -8,7 +9,6 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
-#include <ATen/ops/randn.h>
 #include <ATen/ops/roll.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
@@ -23,6 +23,7 @@
 #include <cmath>
 
 #include "models/dropout.h"
+#include "models/kernels/attention.h"
 #include "models/kernels/cross_entropy.h"
 #include "models/kernels/few_rows.h"
 #include "models/kernels/gated.h"
@@ -49,10 +50,19 @@ double apart(const at::Tensor& a, const at::Tensor& b) {
       .item<double>();
 }
 
+at::Tensor normal(at::IntArrayRef shape) {  // the same in every run
+  static at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(5);
+  return at::empty(shape).normal_(0, 1, generator);
+}
+
 // A tensor of the type and the same numbers in float64, which has no kernel here.
 std::pair<at::Tensor, at::Tensor> numbers(at::IntArrayRef shape, at::ScalarType type) {
-  const at::Tensor x = at::randn(shape).to(type);
+  const at::Tensor x = normal(shape).to(type);
   return {x, x.to(at::kDouble)};
+}
+
+at::Tensor wide(const at::Tensor& x) {
+  return x.to(at::kDouble);
 }
 
 }  // namespace
@@ -63,7 +73,7 @@ TEST_CASE("RMS norms and their gradients are those of the operators") {
   INFO(type << " " << size);
   const auto [x, x64] = numbers({5, size}, type);
   const auto [g, g64] = numbers({5, size}, type);
-  const at::Tensor w = at::randn({size});  // float32 for either type
+  const at::Tensor w = normal({size});  // float32 for either type
   const auto [y, r] = rms_norm_forward(x, w, 1e-5);
   const auto [y64, r64] = rms_norm_forward(x64, w.to(at::kDouble), 1e-5);
   REQUIRE(y.scalar_type() == type);
@@ -93,7 +103,7 @@ TEST_CASE("gated activations take halves of one projection") {
 TEST_CASE("rotations of heads that lie apart go there and back") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
   const auto [all, all64] = numbers({6, 5, 20}, type);
-  const at::Tensor angle = at::randn({6, 1, 8});  // 4 of 20 numbers are not turned
+  const at::Tensor angle = normal({6, 1, 8});  // 4 of 20 numbers are not turned
   const at::Tensor x = all.narrow(1, 1, 3), x64 = all64.narrow(1, 1, 3);
   const at::Tensor y = rotate_halves(x, angle.cos(), angle.sin(), 1);
   CHECK(apart(y, rotate_halves(x64, angle.cos(), angle.sin(), 1)) < bound(type));
@@ -104,16 +114,16 @@ TEST_CASE("dropout without a mask drops what the mask says") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
   const int64_t size = GENERATE(1, 127, 4001);  // groups of 128
   const DropoutKey key{3, 1ull << 33, 5};
-  const at::Tensor x = at::randn({size}).to(type);
+  const at::Tensor x = normal({size}).to(type);
   const at::Tensor mask = dropout_mask(x, 0.3, key, 7);
   CHECK(dropped(x, 0.3, key, 7).equal(x * mask));
-  const at::Tensor to = at::randn({size}).to(type), sum = to + x * mask;
+  const at::Tensor to = normal({size}).to(type), sum = to + x * mask;
   add_dropped_(to, x, 0.3, key, 7);
   CHECK(to.equal(sum));
 }
 
 TEST_CASE("dropout's masks are random in every direction that a product sums over") {
-  const at::Tensor x = at::randn({512, 513});
+  const at::Tensor x = normal({512, 513});
   const auto mask = [&](const DropoutKey& key, uint64_t module, double p = 0.3) {
     return dropout_mask(x, p, key, module).to(at::kDouble);
   };
@@ -147,7 +157,7 @@ TEST_CASE("rows of logits become the gradient of their cross-entropy") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
   const double cap = GENERATE(0.0, 3.0);
   INFO(type << " cap " << cap);
-  const at::Tensor logits = (at::randn({4, 1003}) * 4).to(type);
+  const at::Tensor logits = (normal({4, 1003}) * 4).to(type);
   const at::Tensor targets = at::randint(1003, {4}, at::kLong);
   at::Tensor mine = logits.clone(), theirs = logits.to(at::kDouble);
   const at::Tensor loss = cross_entropy_rows_(mine, targets, cap, true);
@@ -159,13 +169,13 @@ TEST_CASE("rows of logits become the gradient of their cross-entropy") {
   // What the operators give is softmax - onehot, and nothing of it is lost far from the target.
   if (cap > 0) return;
   const at::Tensor p = at::softmax(logits.to(at::kDouble), 1);
-  CHECK(apart(theirs.sum(1) + 1, at::randn({4}).fill_(1)) < 1e-5);
+  CHECK(apart(theirs.sum(1) + 1, normal({4}).fill_(1)) < 1e-5);
   CHECK(apart(mine.scatter(1, targets.unsqueeze(1), 0), p.scatter(1, targets.unsqueeze(1), 0)) <
         bound(type));
 }
 
 TEST_CASE("a loss that is not a number stays so") {
-  at::Tensor logits = at::randn({2, 40});
+  at::Tensor logits = normal({2, 40});
   logits[1][17] = std::numeric_limits<float>::quiet_NaN();
   const at::Tensor loss = cross_entropy_rows_(logits, at::arange(2), 0, true);
   CHECK(loss[0].isfinite().item<bool>());
@@ -189,7 +199,7 @@ TEST_CASE("LoRA's products are those of matrices") {
   INFO(type << " " << rows << " x " << size << ", r " << r);
   const auto [x, x64] = numbers({rows, size}, type);
   const auto [y, y64] = numbers({rows, size}, type);
-  const at::Tensor m = at::randn({r, size}), h = at::randn({rows, r});
+  const at::Tensor m = normal({r, size}), h = normal({rows, r});
   const at::Tensor m64 = m.to(at::kDouble), h64 = h.to(at::kDouble);
   const double exact = bound(at::kFloat) * 4;  // sums of hundreds
   CHECK(apart(low_rank_down(x, m), at::mm(x64, m64.t())) < exact);
@@ -210,18 +220,46 @@ TEST_CASE("products by panels are those of matrices, in every version of the mac
   const at::Tensor b64 = wide64.narrow(0, 3, k).narrow(1, 5, n);
   const auto [before, before64] = numbers({m, n}, a_type);
   const double close = a_type == at::kFloat ? 1e-5 : bound(a_type);
-  for (int version = 0; version < gemm_versions(); ++version) {
-    INFO(a_type << " " << b_type << " " << m << " x " << k << " x " << n << ", version "
-                << version);
+  for (const Level level : levels()) {
+    INFO(a_type << " " << b_type << " " << m << " x " << k << " x " << n << ", level "
+                << int(level));
     at::Tensor c = at::empty({m, n}, a.options()).fill_(std::numeric_limits<float>::quiet_NaN());
-    gemm_version(version, c, a, b, {});
+    gemm(c, a, b, {}, level);
     CHECK(apart(c, at::mm(a64, b64)) < close);
     const at::Tensor turned = b.t().contiguous();
-    gemm_version(version, c, a, turned, {.transposed = true});
+    gemm(c, a, turned, {.transposed = true}, level);
     CHECK(apart(c, at::mm(a64, b64)) < close);
     c = before.clone();
-    gemm_version(version, c, a, b, {.add = true});
+    gemm(c, a, b, {.add = true}, level);
     CHECK(apart(c, before64 + at::mm(a64, b64)) < close);
+  }
+}
+
+TEST_CASE("attention in tiles is the same in every version of the machine's") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const int64_t length = GENERATE(1, 97, 431), width = GENERATE(5, 64, 80);
+  const AttentionWindow window = GENERATE(AttentionWindow{}, AttentionWindow{70, 3});
+  const int64_t values = window.length > 0 ? width : 3;  // operators want one width for a window
+  const ScoreConfig score{0.3, 0};
+  INFO(type << " length " << length << " widths " << width << ", " << values << " window "
+            << window.length);
+  const at::Tensor q = normal({1, 4, length, width}).to(type),
+                   k = normal({1, 2, length, width}).to(type);
+  const at::Tensor v = normal({1, 2, length, values}).to(type),
+                   g = normal({1, 4, length, values}).to(type);
+  std::vector<at::Tensor> in{wide(q), wide(k), wide(v)};
+  for (at::Tensor& x : in) x.requires_grad_(true);
+  const at::Tensor o = causal_attention(in[0], in[1], in[2], window, score);  // by operators
+  o.backward(wide(g));
+  for (const Level level : levels()) {
+    INFO("level " << int(level));
+    const TiledAttention got = tiled_attention(q, k, v, window, score, level);
+    CHECK(apart(got.o, o.detach()) < 5 * bound(type));
+    const auto grads = tiled_attention_backward(g, q, k, v, got, window, score, level);
+    if (length == 1) continue;  // its weight is 1: no gradient by q and k
+    CHECK(apart(grads.q, in[0].grad()) < 5 * bound(type));
+    CHECK(apart(grads.k, in[1].grad()) < 5 * bound(type));
+    CHECK(apart(grads.v, in[2].grad()) < 5 * bound(type));
   }
 }
 
@@ -241,8 +279,8 @@ at::Tensor leaf(const at::Tensor& x) {
 TEST_CASE("the memory's features and gates, and their gradients, are the formulas'") {
   const int64_t length = GENERATE(1, 2, 37), size = GENERATE(3, 64);
   INFO(length << " x " << size);
-  const at::Tensor x = at::randn({2, length, 3, size}).transpose(1, 2);  // as projections lie
-  const at::Tensor g = at::randn({2, 3, length, size});
+  const at::Tensor x = normal({2, length, 3, size}).transpose(1, 2);  // as projections lie
+  const at::Tensor g = normal({2, 3, length, size});
   const at::Tensor x64 = leaf(x), g64 = g.to(at::kDouble);
   const at::Tensor s = at::silu(x64);
   const at::Tensor features = s / at::linalg_vector_norm(s, 2, {-1}, true).clamp_min(1e-6);
@@ -269,7 +307,7 @@ TEST_CASE("a memory is mixed in the softmax's size, and so are the gradients") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
   const auto [soft, soft64] = numbers({130, 3, 40}, type);
   const auto [g, g64] = numbers({130, 3, 40}, type);
-  const at::Tensor lin = at::randn({130, 3, 40}) * 7, mu = at::rand({3});
+  const at::Tensor lin = normal({130, 3, 40}) * 7, mu = at::rand({3});
   const at::Tensor s = leaf(soft), l = leaf(lin), m = leaf(mu);
   const auto mean_square = [](const at::Tensor& x) { return x.square().mean(-1, true) + 1e-6; };
   const at::Tensor weight = m.view({1, 3, 1});

@@ -1,0 +1,236 @@
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "models/kernels/attention_scores.h"
+#include "models/kernels/gemm_panel.h"
+
+// Softmax attention of one head in tiles of queries and keys: products by gemm_panel.h, R rows at a
+// time, between which a row's scores stay in the first cache. Keys that a tile of R rows does not
+// see are left out. All in float32, widths padded with zeros to whole vectors.
+
+namespace tptt::head {
+
+constexpr int64_t kQueries = 96, kKeys = 192;  // of a tile: multiples of rows and of panels
+constexpr int64_t kPadding = 16;               // widths are multiples of it
+constexpr int64_t kMostRows = 8;               // at a time
+
+TPTT_INLINE int64_t padded(int64_t size, int64_t to = kPadding) {
+  return (size + to - 1) / to * to;
+}
+
+// Rows of numbers side by side, `stride` apart.
+template <class T>
+struct Strided {
+  T* at;
+  int64_t stride;
+  TPTT_INLINE T* row(int64_t i) const { return at + i * stride; }
+  TPTT_INLINE Strided from(int64_t i) const { return {row(i), stride}; }
+};
+
+template <class T>
+struct Inputs {
+  Strided<const T> q, k, v;  // [L, D], [L, D], [L, Dv]
+  int64_t length, width, value_width;
+  int64_t window, sinks;
+  float scaling, cap;
+};
+
+struct Tile {
+  int64_t begin, count, first, size;  // queries from begin on, keys from first on
+};
+
+// The tiles of keys that the queries begin .. begin + count see; they begin with a panel.
+template <class T>
+std::vector<Tile> tiles_of(const Inputs<T>& in, int64_t begin, int64_t count, int64_t panel) {
+  const int64_t end = begin + count;
+  int64_t first = in.window > 0 ? std::max<int64_t>(0, begin - in.window + 1) / panel * panel : 0;
+  if (first <= in.sinks) first = 0;
+  std::vector<Tile> tiles;
+  for (int64_t sink = 0; first > 0 && sink < in.sinks; sink += kKeys)
+    tiles.push_back({begin, count, sink, std::min(kKeys, in.sinks - sink)});
+  for (; first < end; first += kKeys)
+    tiles.push_back({begin, count, first, std::min(kKeys, end - first)});
+  return tiles;
+}
+
+// How many of a tile's keys any of the rows r .. r + rows sees.
+TPTT_INLINE int64_t seen_keys(const Tile& t, int64_t r, int64_t rows) {
+  return std::clamp<int64_t>(t.begin + r + rows - t.first, 0, t.size);
+}
+
+template <class T>
+TPTT_INLINE scores::Row row_of(const Inputs<T>& in, const Tile& t, int64_t r, int64_t size) {
+  return {size, t.begin + r, t.first, in.window, in.sinks, in.scaling, in.cap};
+}
+
+// [count, padded width] in float32.
+template <class T>
+TPTT_INLINE void widen(Strided<const T> from, int64_t count, int64_t width, float* to) {
+  const int64_t row = padded(width);
+  for (int64_t i = 0; i < count; ++i) {
+    const T* x = from.row(i);
+    float* y = to + i * row;
+#pragma omp simd
+    for (int64_t j = 0; j < width; ++j) y[j] = load(x, j);
+    for (int64_t j = width; j < row; ++j) y[j] = 0;
+  }
+}
+
+// [L, width] as panels [width, V * W] of rows: the right factor of a product with its transposed.
+template <int V, int W, class T>
+TPTT_INLINE void turn(Strided<const T> from, int64_t length, int64_t width, float* to) {
+  constexpr int64_t kPanel = V * W;
+  for (int64_t i = 0; i < length; i += kPanel)
+    panel::pack_transposed<V, W>(from.row(i), from.stride, width, std::min(kPanel, length - i),
+                                 to + i * width);
+}
+
+// c [rows, keys] = a [rows, width] times the keys from `first` on; whole panels of them.
+template <int R, int V, int W>
+TPTT_INLINE void times_keys(const float* a, int64_t a_row, int64_t rows, const float* turned,
+                            int64_t width, int64_t first, int64_t keys, float* c) {
+  constexpr int64_t kPanel = V * W;
+  for (int64_t i = 0; i < keys; i += kPanel)
+    panel::rows_of_tiles<R, V, W>({a, a_row, 1}, {turned + (first + i) * width, kPanel}, width,
+                                  rows, {c + i, kKeys}, false);
+}
+
+// Floats that forward() and backward() take as working memory.
+template <class T>
+int64_t forward_scratch(const Inputs<T>& in) {
+  const int64_t keys = padded(in.length, kKeys), values = padded(in.value_width);
+  return keys * (in.width + values) + kQueries * (padded(in.width) + values + 2) +
+         kMostRows * kKeys;
+}
+
+// o [L, Dv] and lse [L], the log of each row's sum of exponentials.
+template <int R, int V, int W, class T>
+TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* scratch) {
+  const int64_t width = padded(in.width), values = padded(in.value_width);
+  const int64_t keys = padded(in.length, kKeys);
+  float* kt = scratch;
+  float* v = kt + keys * in.width;
+  float* q = v + keys * values;
+  float* gathered = q + kQueries * width;
+  auto* running = reinterpret_cast<scores::Running*>(gathered + kQueries * values);
+  float* x = gathered + kQueries * (values + 2);
+  turn<V, W>(in.k, in.length, in.width, kt);
+  widen(in.v, in.length, in.value_width, v);
+  for (int64_t begin = 0; begin < in.length; begin += kQueries) {
+    const int64_t count = std::min(kQueries, in.length - begin);
+    widen(in.q.from(begin), count, in.width, q);
+    std::fill(gathered, gathered + count * values, 0.0F);
+    std::fill(running, running + count, scores::Running{scores::kHidden, 0});
+    for (const Tile& t : tiles_of(in, begin, count, V * W)) {
+      for (int64_t r = 0; r < count; r += R) {
+        const int64_t rows = std::min<int64_t>(R, count - r), seen = seen_keys(t, r, rows);
+        times_keys<R, V, W>(q + r * width, width, rows, kt, in.width, t.first, seen, x);
+        for (int64_t i = 0; i < rows; ++i)
+          running[r + i] = scores::softmax(x + i * kKeys, row_of(in, t, r + i, seen),
+                                           running[r + i], gathered + (r + i) * values, values);
+        panel::product<R, V, W>({x, kKeys, 1}, {v + t.first * values, values}, seen, rows, values,
+                                {gathered + r * values, values}, true);
+      }
+    }
+    for (int64_t r = 0; r < count; ++r) {
+      const float scale = 1 / running[r].sum;
+      for (int64_t j = 0; j < in.value_width; ++j)
+        store(o.row(begin + r), j, gathered[r * values + j] * scale);
+      lse[begin + r] = running[r].top + std::log(running[r].sum);
+    }
+  }
+}
+
+// The gradient by o, what the forward gave, and where the gradients go: q's is written, k's and v's
+// are [L, padded width] in float32, zero at first.
+template <class T>
+struct Gradients {
+  Strided<const T> g, o;
+  const float* lse;
+  Strided<T> q;
+  float *k, *v;
+};
+
+template <class T>
+int64_t backward_scratch(const Inputs<T>& in) {
+  const int64_t keys = padded(in.length, kKeys), width = padded(in.width);
+  return keys * (in.width + in.value_width + width) +
+         kQueries * (2 * width + padded(in.value_width) + 2 * kKeys + 1);
+}
+
+template <class T>
+TPTT_INLINE float row_product(const T* a, const T* b, int64_t size) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < size; ++i) sum += load(a, i) * load(b, i);
+  return sum;
+}
+
+// What a tile's backward works on: keys and values as panels, keys as rows; of the block of
+// queries q, g and delta; weights and their gradients of the whole tile.
+struct TileMemory {
+  float *kt, *vt, *k, *q, *g, *dq, *delta, *p, *dp;
+};
+
+template <int R, int V, int W, class T>
+TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
+                               const Gradients<T>& grads) {
+  const int64_t width = padded(in.width), values = padded(in.value_width);
+  for (int64_t r = 0; r < t.count; r += R) {
+    const int64_t rows = std::min<int64_t>(R, t.count - r), seen = seen_keys(t, r, rows);
+    float *p = m.p + r * kKeys, *dp = m.dp + r * kKeys;
+    times_keys<R, V, W>(m.q + r * width, width, rows, m.kt, in.width, t.first, seen, p);
+    times_keys<R, V, W>(m.g + r * values, values, rows, m.vt, in.value_width, t.first, seen, dp);
+    for (int64_t i = 0; i < rows; ++i) {
+      float *pi = p + i * kKeys, *dpi = dp + i * kKeys;
+      scores::gradient(pi, dpi, row_of(in, t, r + i, seen), grads.lse[t.begin + r + i],
+                       m.delta[r + i]);
+      for (int64_t j = seen; j < std::min(t.size, seen + R); ++j) pi[j] = dpi[j] = 0;
+    }
+    panel::product<R, V, W>({dp, kKeys, 1}, {m.k + t.first * width, width}, seen, rows, width,
+                            {m.dq + r * width, width}, true);
+  }
+  for (int64_t j = 0; j < t.size; j += R) {
+    const int64_t keys = std::min<int64_t>(R, t.size - j);
+    const int64_t from = std::clamp<int64_t>(t.first + j - t.begin, 0, t.count);  // who sees j
+    const int64_t queries = t.count - from, at = from * kKeys + j;
+    panel::product<R, V, W>({m.p + at, 1, kKeys}, {m.g + from * values, values}, queries, keys,
+                            values, {grads.v + (t.first + j) * values, values}, true);
+    panel::product<R, V, W>({m.dp + at, 1, kKeys}, {m.q + from * width, width}, queries, keys,
+                            width, {grads.k + (t.first + j) * width, width}, true);
+  }
+}
+
+template <int R, int V, int W, class T>
+TPTT_INLINE void backward(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
+  const int64_t width = padded(in.width), values = padded(in.value_width);
+  const int64_t keys = padded(in.length, kKeys);
+  TileMemory m;
+  m.kt = scratch;
+  m.vt = m.kt + keys * in.width;
+  m.k = m.vt + keys * in.value_width;
+  m.q = m.k + keys * width;
+  m.dq = m.q + kQueries * width;
+  m.g = m.dq + kQueries * width;
+  m.p = m.g + kQueries * values;
+  m.dp = m.p + kQueries * kKeys;
+  m.delta = m.dp + kQueries * kKeys;
+  turn<V, W>(in.k, in.length, in.width, m.kt);
+  turn<V, W>(in.v, in.length, in.value_width, m.vt);
+  widen(in.k, in.length, in.width, m.k);
+  for (int64_t begin = 0; begin < in.length; begin += kQueries) {
+    const int64_t count = std::min(kQueries, in.length - begin);
+    widen(in.q.from(begin), count, in.width, m.q);
+    widen(grads.g.from(begin), count, in.value_width, m.g);
+    std::fill(m.dq, m.dq + count * width, 0.0F);
+    for (int64_t r = 0; r < count; ++r)
+      m.delta[r] = row_product(grads.g.row(begin + r), grads.o.row(begin + r), in.value_width);
+    for (const Tile& t : tiles_of(in, begin, count, V * W)) tile_backward<R, V, W>(in, t, m, grads);
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t j = 0; j < in.width; ++j) store(grads.q.row(begin + r), j, m.dq[r * width + j]);
+  }
+}
+
+}  // namespace tptt::head

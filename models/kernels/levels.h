@@ -1,0 +1,34 @@
+#pragma once
+
+#include <vector>
+
+// Loops that are written for vectors of a width of their own exist once for each level of
+// instructions, chosen when they run.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define TPTT_V4 __attribute__((target("arch=x86-64-v4")))
+#define TPTT_V3 __attribute__((target("arch=x86-64-v3")))
+#else
+#define TPTT_V4
+#define TPTT_V3
+#endif
+
+namespace tptt {
+
+/// AVX-512, AVX2 with FMA, anything.
+enum class Level { v4, v3, any };
+
+/// What this machine runs, the fastest first.
+inline const std::vector<Level>& levels() {
+  static const std::vector<Level> found = [] {
+    std::vector<Level> all;
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("x86-64-v4")) all.push_back(Level::v4);
+    if (__builtin_cpu_supports("x86-64-v3")) all.push_back(Level::v3);
+#endif
+    all.push_back(Level::any);
+    return all;
+  }();
+  return found;
+}
+
+}  // namespace tptt
