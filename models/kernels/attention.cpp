@@ -15,46 +15,34 @@ namespace {
 using head::Gradients;
 using head::Inputs;
 
-// One for each level of instructions.
-#define TPTT_ATTENTION(T, target, name, R, V, W)                                                \
-  target void forward_##name(const Inputs<T>& in, head::Strided<T> o, float* lse,               \
-                             float* scratch) {                                                  \
-    head::forward<R, V, W>(in, o, lse, scratch);                                                \
-  }                                                                                             \
-  target void backward_##name(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) { \
-    head::backward<R, V, W>(in, grads, scratch);                                                \
-  }
-#define TPTT_ATTENTION_TYPES(target, name, R, V, W) \
-  TPTT_ATTENTION(float, target, name, R, V, W)      \
-  TPTT_ATTENTION(c10::BFloat16, target, name, R, V, W)
-TPTT_ATTENTION_TYPES(TPTT_V4, v4, 6, 4, 16)
-TPTT_ATTENTION_TYPES(TPTT_V3, v3, 6, 2, 8)
-TPTT_ATTENTION_TYPES(, any, 2, 1, 8)
-#undef TPTT_ATTENTION_TYPES
-#undef TPTT_ATTENTION
-
 template <class T>
-void forward(Level level, const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
-  switch (level) {
-    case Level::v4:
-      return forward_v4(in, o, lse, scratch);
-    case Level::v3:
-      return forward_v3(in, o, lse, scratch);
-    case Level::any:
-      return forward_any(in, o, lse, scratch);
-  }
+TPTT_V4 void forward_v4(const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
+  head::forward<6, 4, 16>(in, o, lse, scratch);
 }
 
 template <class T>
-void backward(Level level, const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
-  switch (level) {
-    case Level::v4:
-      return backward_v4(in, grads, scratch);
-    case Level::v3:
-      return backward_v3(in, grads, scratch);
-    case Level::any:
-      return backward_any(in, grads, scratch);
-  }
+TPTT_V3 void forward_v3(const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
+  head::forward<6, 2, 8>(in, o, lse, scratch);
+}
+
+template <class T>
+void forward_any(const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
+  head::forward<2, 1, 8>(in, o, lse, scratch);
+}
+
+template <class T>
+TPTT_V4 void backward_v4(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
+  head::backward<6, 4, 16>(in, grads, scratch);
+}
+
+template <class T>
+TPTT_V3 void backward_v3(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
+  head::backward<6, 2, 8>(in, grads, scratch);
+}
+
+template <class T>
+void backward_any(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
+  head::backward<2, 1, 8>(in, grads, scratch);
 }
 
 // Head i % H of sequence i / H.
@@ -111,10 +99,11 @@ TiledAttention tiled_attention(const at::Tensor& given_q, const at::Tensor& give
                      at::empty({q.size(0), heads, length}, q.options().dtype(at::kFloat))};
   with_type(q, [&](auto t) {
     using T = decltype(t);
+    const auto forward = at_level(level, forward_v4<T>, forward_v3<T>, forward_any<T>);
     at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
       at::Tensor scratch = floats(head::forward_scratch(inputs_of<T>(q, k, v, 0, window, score)));
       for (int64_t i = begin; i < end; ++i)
-        forward(level, inputs_of<T>(q, k, v, i, window, score), own_rows_of<T>(out.o, i, heads),
+        forward(inputs_of<T>(q, k, v, i, window, score), own_rows_of<T>(out.o, i, heads),
                 out.lse.mutable_data_ptr<float>() + i * length, scratch.mutable_data_ptr<float>());
     });
   });
@@ -138,6 +127,7 @@ AttentionGradients tiled_attention_backward(const at::Tensor& given_g, const at:
   at::Tensor dk = zeros(k.size(3)), dv = zeros(v.size(3));
   with_type(q, [&](auto t) {
     using T = decltype(t);
+    const auto backward = at_level(level, backward_v4<T>, backward_v3<T>, backward_any<T>);
     at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
       at::Tensor scratch = floats(head::backward_scratch(inputs_of<T>(q, k, v, 0, window, score)));
       for (int64_t i = begin; i < end; ++i) {
@@ -147,8 +137,7 @@ AttentionGradients tiled_attention_backward(const at::Tensor& given_g, const at:
                                  own_rows_of<T>(dq, i, heads),
                                  own_rows_of<float>(dk, i, heads).at,
                                  own_rows_of<float>(dv, i, heads).at};
-        backward(level, inputs_of<T>(q, k, v, i, window, score), grads,
-                 scratch.mutable_data_ptr<float>());
+        backward(inputs_of<T>(q, k, v, i, window, score), grads, scratch.mutable_data_ptr<float>());
       }
     });
   });

@@ -122,14 +122,14 @@ TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* s
     const int64_t count = std::min(kQueries, in.length - begin);
     widen(in.q.from(begin), count, in.width, q);
     std::fill(gathered, gathered + count * values, 0.0F);
-    std::fill(running, running + count, scores::Running{scores::kHidden, 0});
+    std::fill(running, running + count, scores::Running{scores::kLeast, 0});
     for (const Tile& t : tiles_of(in, begin, count, V * W)) {
       for (int64_t r = 0; r < count; r += R) {
         const int64_t rows = std::min<int64_t>(R, count - r), seen = seen_keys(t, r, rows);
         times_keys<R, V, W>(q + r * width, width, rows, kt, in.width, t.first, seen, x);
         for (int64_t i = 0; i < rows; ++i)
-          running[r + i] = scores::softmax(x + i * kKeys, row_of(in, t, r + i, seen),
-                                           running[r + i], gathered + (r + i) * values, values);
+          running[r + i] = scores::softmax<W>(x + i * kKeys, row_of(in, t, r + i, seen),
+                                              running[r + i], gathered + (r + i) * values, values);
         panel::product<R, V, W>({x, kKeys, 1}, {v + t.first * values, values}, seen, rows, values,
                                 {gathered + r * values, values}, true);
       }
@@ -185,8 +185,8 @@ TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMem
     times_keys<R, V, W>(m.g + r * values, values, rows, m.vt, in.value_width, t.first, seen, dp);
     for (int64_t i = 0; i < rows; ++i) {
       float *pi = p + i * kKeys, *dpi = dp + i * kKeys;
-      scores::gradient(pi, dpi, row_of(in, t, r + i, seen), grads.lse[t.begin + r + i],
-                       m.delta[r + i]);
+      scores::gradient<W>(pi, dpi, row_of(in, t, r + i, seen), grads.lse[t.begin + r + i],
+                          m.delta[r + i]);
       for (int64_t j = seen; j < std::min(t.size, seen + R); ++j) pi[j] = dpi[j] = 0;
     }
     panel::product<R, V, W>({dp, kKeys, 1}, {m.k + t.first * width, width}, seen, rows, width,

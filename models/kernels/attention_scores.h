@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
-#include "models/kernels/simd.h"
+#include "models/kernels/vectors.h"
 
-// What happens between the products of an attention: a row of scores in place.
+// What happens between the products of an attention: a row of scores in place, in whole vectors of
+// W floats (a row has room for them).
 
 namespace tptt::scores {
 
-constexpr float kHidden = -1e30F;  // the score of a key that is not seen
+constexpr float kHidden = -std::numeric_limits<float>::infinity();  // a key that is not seen
+constexpr float kLeast = -1e30F;                                    // before any score
 
 struct Row {
   int64_t size;           // keys
@@ -18,24 +21,36 @@ struct Row {
   float scaling, cap;
 };
 
-// A row of products becomes one of scores: scaled, capped, hidden where not seen.
-TPTT_INLINE void score(float* x, const Row& s) {
-  if (s.cap > 0) {
-#pragma omp simd
-    for (int64_t i = 0; i < s.size; ++i) {
-      const float z = exp_simd(2 * x[i] * s.scaling / s.cap);
-      x[i] = s.cap * (1 - 2 / (z + 1));
-    }
-  } else {
-#pragma omp simd
-    for (int64_t i = 0; i < s.size; ++i) x[i] *= s.scaling;
+template <int W>
+TPTT_INLINE int64_t whole_vectors(int64_t size) {
+  return (size + W - 1) / W * W;
+}
+
+// c tanh(s / c) of the scores s = scaling x.
+template <int W>
+TPTT_INLINE void soft_cap(float* x, const Row& s) {
+  typename VectorOf<W>::type value;
+  for (int64_t i = 0; i < s.size; i += W) {
+    load_vector<W>(value, x + i);
+    value *= 2 * s.scaling / s.cap;
+    exp_vector<W>(value);
+    value = s.cap * (1 - 2 / (value + 1));
+    store_vector<W>(x + i, value);
   }
+}
+
+// Products become scores, but for the scaling that is returned; hidden where not seen.
+template <int W>
+TPTT_INLINE float prepare(float* x, const Row& s) {
+  if (s.cap > 0) soft_cap<W>(x, s);
   const int64_t seen = std::clamp<int64_t>(s.query - s.first + 1, 0, s.size);
-  for (int64_t i = seen; i < s.size; ++i) x[i] = kHidden;
-  if (s.window == 0) return;
-  const int64_t from = std::max<int64_t>(0, s.sinks - s.first);  // the sinks stay
-  const int64_t to = std::clamp<int64_t>(s.query - s.window + 1 - s.first, 0, s.size);
-  for (int64_t i = from; i < to; ++i) x[i] = kHidden;
+  for (int64_t i = seen; i < whole_vectors<W>(s.size); ++i) x[i] = kHidden;
+  if (s.window > 0) {
+    const int64_t from = std::max<int64_t>(0, s.sinks - s.first);  // the sinks stay
+    const int64_t to = std::clamp<int64_t>(s.query - s.window + 1 - s.first, 0, s.size);
+    for (int64_t i = from; i < to; ++i) x[i] = kHidden;
+  }
+  return s.cap > 0 ? 1 : s.scaling;
 }
 
 // What a row has gathered: the largest score and the sum of exponentials of its weighted values.
@@ -43,34 +58,56 @@ struct Running {
   float top, sum;
 };
 
-// x becomes e^(x - top); what was gathered before, o, is scaled to the new top.
+// x becomes e^(score - top); what was gathered before, o, is scaled to the new top.
+template <int W>
 TPTT_INLINE Running softmax(float* x, const Row& s, Running before, float* o, int64_t width) {
-  score(x, s);
-  float top = before.top, sum = 0;
-#pragma omp simd reduction(max : top)
-  for (int64_t i = 0; i < s.size; ++i) top = std::max(top, x[i]);
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < s.size; ++i) {
-    x[i] = x[i] <= kHidden ? 0.0F : exp_simd(x[i] - top);
-    sum += x[i];
+  using Vector = typename VectorOf<W>::type;
+  const float scaling = prepare<W>(x, s);
+  Vector value, largest = Vector{} + kHidden, sum{};
+  for (int64_t i = 0; i < s.size; i += W) {
+    load_vector<W>(value, x + i);
+    value *= scaling;
+    largest = value > largest ? value : largest;
+    store_vector<W>(x + i, value);  // rounded: the weight of a single key is 1
+  }
+  const float top = std::max(before.top, largest_of<W>(largest));
+  const Vector hidden = Vector{} + kHidden;
+  for (int64_t i = 0; i < s.size; i += W) {
+    load_vector<W>(value, x + i);
+    const auto seen = value != hidden;
+    value -= top;
+    exp_vector<W>(value);
+    value = seen ? value : Vector{};
+    sum += value;
+    store_vector<W>(x + i, value);
   }
   const float scale = before.sum > 0 ? std::exp(before.top - top) : 0.0F;
-#pragma omp simd
-  for (int64_t i = 0; i < width; ++i) o[i] *= scale;
-  return {top, before.sum * scale + sum};
+  for (int64_t i = 0; i < width && scale != 1; i += W) {
+    load_vector<W>(value, o + i);
+    store_vector<W>(o + i, value * scale);
+  }
+  return {top, before.sum * scale + sum_of<W>(sum)};
 }
 
 // p becomes the row's weights, dp the gradient of its products. lse: the log of the row's sum of
 // exponentials; delta: its o times o's gradient.
+template <int W>
 TPTT_INLINE void gradient(float* p, float* dp, const Row& s, float lse, float delta) {
-  score(p, s);
-  const float per_cap = s.cap > 0 ? 1 / s.cap : 0;
-#pragma omp simd
-  for (int64_t i = 0; i < s.size; ++i) {
-    const float capped = p[i] * per_cap, seen = p[i] <= kHidden ? 0.0F : 1.0F;
-    const float slope = seen * s.scaling * (1 - seen * capped * capped);
-    p[i] = seen * exp_simd(p[i] - lse);
-    dp[i] = p[i] * (dp[i] - delta) * slope;
+  using Vector = typename VectorOf<W>::type;
+  const float scaling = prepare<W>(p, s), per_cap = s.cap > 0 ? 1 / s.cap : 0;
+  const Vector hidden = Vector{} + kHidden, zero{};
+  for (int64_t i = 0; i < s.size; i += W) {
+    Vector value, g;
+    load_vector<W>(value, p + i);
+    load_vector<W>(g, dp + i);
+    const auto seen = value != hidden;
+    const Vector capped = value * per_cap, slope = s.scaling * (1 - capped * capped);
+    value = value * scaling - lse;
+    exp_vector<W>(value);
+    value = seen ? value : zero;
+    g = seen ? value * (g - delta) * slope : zero;
+    store_vector<W>(p + i, value);
+    store_vector<W>(dp + i, g);
   }
 }
 

@@ -89,12 +89,6 @@ struct Version {
   void (*part)(const Problem&, const Part&, float* piece, float* sums);
 };
 
-Version version_of(Level level) {
-  if (level == Level::v4) return {48, part_v4};
-  if (level == Level::v3) return {16, part_v3};
-  return {8, part_any};
-}
-
 #if defined(__x86_64__) && defined(__GNUC__)
 bool is_amd() {
   return __builtin_cpu_is("amd");
@@ -167,7 +161,7 @@ void gemm(at::Tensor& c, const at::Tensor& given, const at::Tensor& b, GemmOptio
   p.b_bfloat16 = b.scalar_type() == at::kBFloat16;
   p.c_bfloat16 = c.scalar_type() == at::kBFloat16;
   p.options = options;
-  multiply(version_of(level), p);
+  multiply(at_level(level, Version{48, part_v4}, Version{16, part_v3}, Version{8, part_any}), p);
 }
 
 }  // namespace tptt

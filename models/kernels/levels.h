@@ -31,4 +31,10 @@ inline const std::vector<Level>& levels() {
   return found;
 }
 
+/// Of three functions, each compiled for its level, the one to call.
+template <class F>
+F at_level(Level level, F v4, F v3, F any) {
+  return level == Level::v4 ? v4 : level == Level::v3 ? v3 : any;
+}
+
 }  // namespace tptt

@@ -41,21 +41,21 @@ TPTT_INLINE void store(c10::BFloat16* p, int64_t i, float value) {
   p[i].x = bfloat16_bits(value);
 }
 
+// 1.5 * 2^23: what is added to it loses its fraction, and the whole number is its lowest bits.
+constexpr float kExpRounds = 12582912.0F;
+constexpr float kExpTerms[] = {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F,
+                               4.1665795894e-2F, 1.6666665459e-1F, 5.0000001201e-1F};
+
 /// e^x to 2 units in the last place between -87 and 88, beyond as at the ends: Cody and Waite's
 /// reduction and a polynomial (Cephes' coefficients), in operations that vectorise.
 TPTT_INLINE float exp_simd(float x) {
   x = x < -87.3F ? -87.3F : x > 88.3F ? 88.3F : x;
-  constexpr float kRounds = 12582912.0F;  // 1.5 * 2^23: adding it leaves a whole number
-  const float n = (x * 1.44269504F + kRounds) - kRounds;
+  const float t = x * 1.44269504F + kExpRounds, n = t - kExpRounds;
   const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
-  float y = 1.9875691500e-4F;
-  y = y * r + 1.3981999507e-3F;
-  y = y * r + 8.3334519073e-3F;
-  y = y * r + 4.1665795894e-2F;
-  y = y * r + 1.6666665459e-1F;
-  y = y * r + 5.0000001201e-1F;
+  float y = kExpTerms[0];
+  for (int i = 1; i < 6; ++i) y = y * r + kExpTerms[i];
   y = y * r * r + r + 1.0F;
-  return y * std::bit_cast<float>((int32_t(n) + 127) << 23);
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(y) + (std::bit_cast<uint32_t>(t) << 23));
 }
 
 TPTT_INLINE float sigmoid_simd(float x) {

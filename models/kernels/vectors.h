@@ -65,6 +65,27 @@ TPTT_INLINE void store_vector(c10::BFloat16* to, const typename VectorOf<W>::typ
   std::memcpy(to, &half, sizeof(half));
 }
 
+/// exp_simd of each number, with the same bits.
+template <int W>
+TPTT_INLINE void exp_vector(typename VectorOf<W>::type& x) {
+  using Vector = typename VectorOf<W>::type;
+  using Bits = typename VectorOf<W>::bits;
+  const Vector low = Vector{} - 87.3F, high = Vector{} + 88.3F;
+  x = x < low ? low : x;
+  x = x > high ? high : x;
+  const Vector t = x * 1.44269504F + kExpRounds, n = t - kExpRounds;
+  const Vector r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  Vector y = Vector{} + kExpTerms[0];
+#pragma GCC unroll 5
+  for (int i = 1; i < 6; ++i) y = y * r + kExpTerms[i];
+  y = y * r * r + r + 1.0F;
+  Bits bits, shift;
+  std::memcpy(&bits, &y, sizeof bits);
+  std::memcpy(&shift, &t, sizeof shift);
+  bits += shift << 23;
+  std::memcpy(&x, &bits, sizeof bits);
+}
+
 // value[i] += value[(i + Step) % W]: a level of a sum as a tree.
 template <int Step, class Vector, int... J>
 TPTT_INLINE void add_turned(Vector& value, std::integer_sequence<int, J...>) {
@@ -80,6 +101,13 @@ TPTT_INLINE float sum_of(const typename VectorOf<W>::type& of) {
   add_turned<2>(value, kIndices);
   add_turned<1>(value, kIndices);
   return value[0];
+}
+
+template <int W>
+TPTT_INLINE float largest_of(const typename VectorOf<W>::type& of) {
+  float largest = of[0];
+  for (int i = 1; i < W; ++i) largest = of[i] > largest ? of[i] : largest;
+  return largest;
 }
 
 }  // namespace tptt

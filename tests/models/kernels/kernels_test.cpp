@@ -156,16 +156,17 @@ TEST_CASE("dropout's masks are random in every direction that a product sums ove
 TEST_CASE("rows of logits become the gradient of their cross-entropy") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
   const double cap = GENERATE(0.0, 3.0);
-  INFO(type << " cap " << cap);
+  const Level level = GENERATE(from_range(levels()));
+  INFO(type << " cap " << cap << " level " << int(level));
   const at::Tensor logits = (normal({4, 1003}) * 4).to(type);
   const at::Tensor targets = at::randint(1003, {4}, at::kLong);
   at::Tensor mine = logits.clone(), theirs = logits.to(at::kDouble);
-  const at::Tensor loss = cross_entropy_rows_(mine, targets, cap, true);
+  const at::Tensor loss = cross_entropy_rows_(mine, targets, cap, true, level);
   const at::Tensor loss64 = cross_entropy_rows_(theirs, targets, cap, true);
   CHECK(apart(loss, loss64) < bound(at::kFloat));
   CHECK(apart(mine, theirs) < bound(type));
   at::Tensor again = logits.clone();
-  CHECK(cross_entropy_rows_(again, targets, cap, false).equal(loss));
+  CHECK(cross_entropy_rows_(again, targets, cap, false, level).equal(loss));
   // What the operators give is softmax - onehot, and nothing of it is lost far from the target.
   if (cap > 0) return;
   const at::Tensor p = at::softmax(logits.to(at::kDouble), 1);
