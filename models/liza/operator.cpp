@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/kernels/chunk_delta.h"
 #include "models/liza/chunks.h"
 
 namespace tptt {
@@ -22,6 +23,13 @@ at::Tensor outputs(const Chunks& x) {
     o.add_(x.read_c.defined() ? scale_reads(past, x.read_c, x.z) : past);
   }
   return from_reads(o, x.z);
+}
+
+DeltaRuleOutput forward_of(const DeltaRuleInput& in, const at::Tensor& state, int64_t chunk_size,
+                           bool need_final_state) {
+  if (has_chunk_kernel(in)) return chunk_delta_forward(in, state, chunk_size, need_final_state);
+  const Chunks x = make_chunks(in, state, chunk_size, need_final_state);
+  return {outputs(x), x.final_state};
 }
 
 at::Tensor or_undefined(const std::optional<at::Tensor>& x) {
@@ -45,10 +53,8 @@ struct ChunkDeltaRule : torch::autograd::Function<ChunkDeltaRule> {
     ctx->saved_data["chunk_size"] = chunk_size;
     const DeltaRuleInput in{
         q, k, v, beta, or_undefined(log_alpha), activated, or_undefined(lengths), {}};
-    const Chunks x = make_chunks(in, or_undefined(state), chunk_size, need_final_state);
-    variable_list out{outputs(x)};
-    if (need_final_state) out.push_back(x.final_state);
-    return out;
+    const DeltaRuleOutput out = forward_of(in, or_undefined(state), chunk_size, need_final_state);
+    return need_final_state ? variable_list{out.o, out.state} : variable_list{out.o};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {

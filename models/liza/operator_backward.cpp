@@ -9,6 +9,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "models/kernels/chunk_delta.h"
 #include "models/liza/chunks.h"
 
 namespace tptt {
@@ -101,6 +102,7 @@ at::Tensor decay_backward(const Chunks& x, const at::Tensor& a, const at::Tensor
 DeltaRuleGrad chunk_delta_rule_backward(const DeltaRuleInput& in, const at::Tensor& state,
                                         int64_t chunk_size, const at::Tensor& grad_o,
                                         const at::Tensor& grad_state) {
+  if (has_chunk_kernel(in)) return chunk_delta_backward(in, state, chunk_size, grad_o, grad_state);
   const Chunks x = make_chunks(in, state, chunk_size, grad_state.defined());
   const Sizes& z = x.z;
   const bool past = x.w.defined();

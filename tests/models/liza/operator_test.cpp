@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
+#include "models/kernels/chunk_delta.h"
 #include "tests/catch.h"
 
 using namespace tptt;
@@ -105,6 +106,34 @@ TEST_CASE("chunked delta rule equals the recurrence, forward, state and all grad
   Problem wide = as_double(single);
   CHECK(worst_relative(results(single, chunk_delta_rule(single.in, single.state, 64, true)),
                        results(wide, recurrent_delta_rule(wide.in, wide.state))) < 1e-5);
+}
+
+TEST_CASE("the fused chunks are the recurrence, in every version of the machine's") {
+  at::manual_seed(6);
+  const int64_t length = GENERATE(1, 40, 129), D = GENERATE(5, 64);
+  const auto kind = GENERATE(from_range(std::begin(kKinds), std::end(kKinds)));
+  if (kind.activated) return;
+  const bool empty = GENERATE(false, true);
+  const int64_t chunk = GENERATE(16, 64);
+  const Level level = GENERATE(from_range(levels()));
+  INFO("length " << length << " width " << D << " order " << kind.order << " gated " << kind.gated
+                 << " empty " << empty << " chunk " << chunk << " level " << int(level));
+  Problem p = make_problem(length, kind, at::kFloat, D);
+  if (empty) p.state = at::Tensor();
+  Problem wide = as_double(p);
+  DeltaRuleOutput expected = recurrent_delta_rule(wide.in, wide.state);
+  if (empty) expected.state = at::Tensor();
+  const auto wanted = results(wide, expected);
+  const DeltaRuleOutput got = chunk_delta_forward(p.in, p.state, chunk, !empty, level);
+  const DeltaRuleGrad g = chunk_delta_backward(p.in, p.state, chunk, p.weight,
+                                               empty ? at::Tensor() : got.state * 2, level);
+  std::vector<at::Tensor> all{got.o};
+  if (!empty) all.push_back(got.state);
+  for (const at::Tensor& x : {g.q, g.k, g.v, g.beta}) all.push_back(x);
+  if (!empty) all.push_back(g.state);
+  if (kind.gated) all.push_back(g.log_alpha);
+  if (empty && length == 1) all.resize(5);  // nothing decays: a gradient of zero
+  CHECK(worst_relative(all, {wanted.begin(), wanted.begin() + int64_t(all.size())}) < 1e-5);
 }
 
 TEST_CASE("from an empty memory, without the final state") {
