@@ -1,8 +1,7 @@
 #include "data/collate.h"
 
-#include <ATen/ops/tensor.h>
-
 #include "models/formats/error.h"
+#include "models/host_tensor.h"
 
 namespace tptt {
 
@@ -25,10 +24,9 @@ Batch collate(const std::vector<Example>& examples, const std::vector<int64_t>& 
     }
     batch.lengths.push_back(int64_t(example.ids.size()));
   }
-  const auto options = at::TensorOptions().dtype(at::kLong).device(device);
-  batch.ids = at::tensor(ids, options);
-  batch.target_rows = at::tensor(rows, options);
-  batch.targets = at::tensor(targets, options);
+  batch.ids = host_tensor(ids, device);
+  batch.target_rows = host_tensor(rows, device);
+  batch.targets = host_tensor(targets, device);
   return batch;
 }
 

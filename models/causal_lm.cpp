@@ -13,6 +13,7 @@
 
 #include "models/checkpointing.h"
 #include "models/formats/error.h"
+#include "models/host_tensor.h"
 #include "models/rope.h"
 
 namespace tptt {
@@ -178,16 +179,15 @@ AttentionContext CausalLM::context(const std::vector<int64_t>& lengths,
   static_cast<ForwardOptions&>(context) = options;
   context.layout = make_layout(lengths, device(), padding_);
   context.cache = cache;
-  const auto index = at::TensorOptions().dtype(at::kLong).device(device());
   std::vector<int64_t> positions;
   if (cache && cache->lengths[0] > 0) {
     positions = cache->lengths;
-    context.cache_lengths = at::tensor(cache->lengths, index);
+    context.cache_lengths = host_tensor(cache->lengths, device());
   } else {
     for (const int64_t length : lengths)
       for (int64_t t = 0; t < length; ++t) positions.push_back(t);
   }
-  context.positions = at::tensor(positions, index);
+  context.positions = host_tensor(positions, device());
   const int64_t longest = 1 + *std::max_element(positions.begin(), positions.end());
   if (!config.embed_positions.empty() && longest > config.max_position_embeddings)
     throw Error("a text of " + std::to_string(longest) + " tokens is longer than the " +

@@ -2,10 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <numeric>
+
+#include "models/host_tensor.h"
 
 namespace tptt {
 namespace {
@@ -45,7 +46,6 @@ SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device&
     starts.push_back(layout.num_tokens);
     layout.num_tokens += length;
   }
-  const auto index = at::TensorOptions().dtype(at::kLong).device(device);
   std::vector<int64_t> scatter(layout.num_tokens);
   int64_t row = 0;
   for (const auto& members : group_by_length(lengths, padding)) {
@@ -62,11 +62,11 @@ SegmentLayout make_layout(const std::vector<int64_t>& lengths, const at::Device&
         if (t < lengths[s]) scatter[starts[s] + t] = row;
       }
     }
-    group.gather = at::tensor(gather, index);
-    if (!full) group.lengths = at::tensor(sizes, index);
+    group.gather = host_tensor(gather, device);
+    if (!full) group.lengths = host_tensor(sizes, device);
     layout.groups.push_back(std::move(group));
   }
-  layout.scatter = at::tensor(scatter, index);
+  layout.scatter = host_tensor(scatter, device);
   layout.uniform = layout.groups.size() == 1 && !layout.groups[0].lengths.defined();
   return layout;
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "models/formats/json.h"
+#include "trainer/forecast.h"
 #include "trainer/gemm_peak.h"
 #include "trainer/run_head.h"
 #include "trainer/runtime.h"
@@ -76,7 +77,8 @@ void print(const Json& n, const RunHead& head, const BenchFlags& flags) {
   std::printf("  products   %8.0f of %.0f GFLOP/s that the same shapes reach alone (%.0f%%)\n",
               n["gemm_gflops"].get<double>(), n["gemm_peak_gflops"].get<double>(),
               100 * n["gemm_fraction"].get<double>());
-  std::printf("  memory     %8.2f GB at most\n", n["peak_rss_gb"].get<double>());
+  std::printf("  memory     %8.2f GB at most, forecast %.2f GB\n", n["peak_rss_gb"].get<double>(),
+              n["forecast_gb"].get<double>());
 }
 
 }  // namespace
@@ -85,6 +87,7 @@ void bench(Config config, const BenchFlags& flags) {
   TrainFlags train;
   train.dry_run = true;  // no run directory
   TrainingSetup setup = set_up_training(std::move(config), train);
+  const double forecast = memory_forecast(setup);
   one_step(setup, 0);  // what is only made once
   std::vector<Measured> all;
   for (int64_t step = 1; step <= flags.steps; ++step)
@@ -92,6 +95,7 @@ void bench(Config config, const BenchFlags& flags) {
   const double peak_memory = peak_rss_gb();  // before the products below
   Json numbers = numbers_of(setup, all);
   numbers["peak_rss_gb"] = peak_memory;
+  numbers["forecast_gb"] = forecast;
   if (flags.json) {
     std::printf("%s\n", numbers.dump(2).c_str());
   } else {

@@ -49,12 +49,13 @@ class BlockCache final : public c10::Allocator {
     return data;
   }
 
-  // A waiting block of the size or up to an eighth more, else a new one.
+  // A waiting block of the size or up to an eighth more, else a new one. Where that would cost
+  // another, which is what steps of many lengths come to, one of up to twice the size.
   void* large(size_t size) {
     const std::lock_guard lock(mutex_);
     auto found = by_size_.lower_bound(size);
     Block block{nullptr, size};
-    if (found != by_size_.end() && found->first <= size + size / 8) {
+    if (found != by_size_.end() && fits(found->first, size)) {
       found = std::prev(by_size_.upper_bound(found->first));  // the newest is in the caches
       block = *found->second;
       waiting_.erase(found->second);
@@ -69,9 +70,18 @@ class BlockCache final : public c10::Allocator {
     return block.data;
   }
 
+  bool fits(size_t block, size_t size) const {
+    if (block <= size + size / 8) return true;
+    return is_full(size) && block <= 2 * size && use_.in_use + block <= use_.peak;
+  }
+
+  // Whether a new block of the size is more than may wait.
+  bool is_full(size_t size) const {
+    return use_.in_use + use_.waiting + size > use_.peak + kSlackBytes;
+  }
+
   char* map(size_t size) {
-    while (!waiting_.empty() && use_.in_use + use_.waiting + size > use_.peak + kSlackBytes)
-      give_back_oldest();
+    while (!waiting_.empty() && is_full(size)) give_back_oldest();
     const auto try_map = [&] {
       return mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     };

@@ -225,7 +225,7 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
       Rule{.choices = {"auto", "true", "false"}, .may_change = true},
       "Compute each layer again in the backward instead of keeping what is inside: a third more "
       "time, a fraction of the memory; `auto`: when the largest micro-batch would take more than "
-      "half of what is free");
+      "80% of what is free");
   key("logging_steps", training.logging_steps, Rule{.min = 1, .may_change = true},
       "Steps between rows of metrics.jsonl");
   key("eval_strategy", training.eval_strategy,

@@ -11,29 +11,9 @@
 #include "trainer/train_step.h"
 
 namespace tptt {
-namespace {
-
-struct LargestStep {
-  int64_t step = 0, tokens = 0;
-};
-
-LargestStep largest_step(const TrainingSetup& s) {
-  const int64_t steps = std::min(s.total_steps, steps_per_epoch(s.config, s.data));
-  LargestStep largest;
-  for (int64_t step = 0; step < steps; ++step) {
-    int64_t tokens = 0;
-    for (const Batch& b :
-         step_batches(s.config, s.data, s.model->config.vocab_size, at::kCPU, step))
-      tokens += b.ids.numel();
-    if (tokens > largest.tokens) largest = {step, tokens};
-  }
-  return largest;
-}
-
-}  // namespace
 
 void dry_run(TrainingSetup& s) {
-  const LargestStep largest = largest_step(s);
+  const LargestStep largest = largest_step(s.config, s.data);
   compute_step(s, largest.step, nullptr);
   const auto start = std::chrono::steady_clock::now();
   const StepResult r = compute_step(s, largest.step, nullptr);

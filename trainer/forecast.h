@@ -1,15 +1,16 @@
 #pragma once
 
 #include "models/causal_lm.h"
-#include "trainer/train_data.h"
+#include "trainer/train_setup.h"
 
 namespace tptt {
 
-/// Tokens of the largest micro-batch that the configuration can make of the data.
-int64_t largest_micro_batch(const Config& config, const TrainingData& data);
+/// What a step of so many tokens takes beside the weights: activations that wait for the backward,
+/// the widest layer's gradients or a chunk of logits, the adapter's gradients and moments.
+double step_bytes(CausalLM& model, int64_t tokens, bool gradient_checkpointing);
 
-/// Roughly what the layers keep for the backward of so many tokens without gradient checkpointing:
-/// the inputs and outputs of their Linears, and with a memory its raw projections and branches.
-double activation_bytes(CausalLM& model, int64_t tokens);
+/// Peak resident memory of a run that has been set up, in GB: what there is now and a step of the
+/// first epoch's largest micro-batch. On the CPU.
+double memory_forecast(const TrainingSetup& setup);
 
 }  // namespace tptt

@@ -14,7 +14,7 @@ double gemm_peak_gflops(CausalLM& model, int64_t tokens, int64_t targets) {
   for (const Linear* linear : model.linears()) {
     const bool head = linear == &model.head();
     const int64_t all = std::max<int64_t>(1, head ? targets : tokens);
-    const int64_t rows = head ? std::min(all, kLossRows) : all;
+    const int64_t rows = head ? loss_rows(all) : all;
     shapes[{rows, linear->in, linear->out}] += linear->share * double(all) / double(rows);
   }
   double work = 0, seconds = 0;  // of a forward and a backward

@@ -20,14 +20,17 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+constexpr int64_t kMostRows = 384;
+
 struct SumCrossEntropy : torch::autograd::Function<SumCrossEntropy> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows,
                             const FrozenWeight& weight, const at::Tensor& targets,
                             double softcapping, bool need_grad) {
     at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
     at::Tensor grad = need_grad ? at::empty_like(rows) : at::Tensor();
-    for (int64_t begin = 0; begin < rows.size(0); begin += kLossRows) {
-      const int64_t count = std::min(kLossRows, rows.size(0) - begin);
+    const int64_t chunk = loss_rows(rows.size(0));
+    for (int64_t begin = 0; begin < rows.size(0); begin += chunk) {
+      const int64_t count = std::min(chunk, rows.size(0) - begin);
       at::Tensor logits = times_transposed(rows.narrow(0, begin, count), weight);  // [C, V]
       total.add_(
           cross_entropy_rows_(logits, targets.narrow(0, begin, count), softcapping, need_grad)
@@ -81,8 +84,9 @@ struct AdaptedCrossEntropy : torch::autograd::Function<AdaptedCrossEntropy> {
     at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
     std::vector<at::Tensor> sums;  // of the gradients: rows, then the head's parameters
     const std::vector<at::Tensor> parameters = head_parameters(model->head());
-    for (int64_t begin = 0, chunk = 0; begin < rows.size(0); begin += kLossRows, ++chunk) {
-      const int64_t count = std::min(kLossRows, rows.size(0) - begin);
+    const int64_t size = loss_rows(rows.size(0));
+    for (int64_t begin = 0, chunk = 0; begin < rows.size(0); begin += size, ++chunk) {
+      const int64_t count = std::min(size, rows.size(0) - begin);
       c10::AutoGradMode with_grad(true);
       std::vector<at::Tensor> inputs{rows.narrow(0, begin, count).detach().requires_grad_(true)};
       inputs.insert(inputs.end(), parameters.begin(), parameters.end());
@@ -121,8 +125,9 @@ at::Tensor adapted_cross_entropy(const CausalLM& model, const at::Tensor& rows,
                                       targets, dropout);
   }
   at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
-  for (int64_t begin = 0; begin < rows.size(0); begin += kLossRows) {
-    const int64_t count = std::min(kLossRows, rows.size(0) - begin);
+  const int64_t chunk = loss_rows(rows.size(0));
+  for (int64_t begin = 0; begin < rows.size(0); begin += chunk) {
+    const int64_t count = std::min(chunk, rows.size(0) - begin);
     total.add_(
         chunk_loss(model, rows.narrow(0, begin, count), targets.narrow(0, begin, count), dropout));
   }
@@ -130,6 +135,11 @@ at::Tensor adapted_cross_entropy(const CausalLM& model, const at::Tensor& rows,
 }
 
 }  // namespace
+
+int64_t loss_rows(int64_t all) {
+  const int64_t chunks = std::max<int64_t>(1, (all + kMostRows - 1) / kMostRows);
+  return (all + chunks - 1) / chunks;
+}
 
 at::Tensor sum_cross_entropy(const CausalLM& model, const at::Tensor& rows,
                              const at::Tensor& targets, const Dropout& dropout) {

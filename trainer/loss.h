@@ -5,8 +5,9 @@
 
 namespace tptt {
 
-/// Rows of logits that exist at once: enough for the head's product to be fast.
-constexpr int64_t kLossRows = 256;
+/// Rows of logits that exist at once, of so many in all: as even as may be, enough for the head's
+/// product to be fast.
+int64_t loss_rows(int64_t all);
 
 /// Sum of the cross-entropies of targets [M] under the model's head (soft cap included) on rows
 /// [M, E], float32 scalar. Logits exist for one chunk of rows at a time, in the forward and the

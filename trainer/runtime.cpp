@@ -8,6 +8,7 @@
 #include <ATen/ops/randn.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -122,6 +123,12 @@ double available_memory(at::Device device) {
   const std::string group = "/sys/fs/cgroup/memory.";
   const double limit = number_in(group + "max", available);
   return std::min(available, std::max(0.0, limit - number_in(group + "current", 0)));
+}
+
+double rss_gb() {
+  int64_t whole = 0, resident = 0;  // pages
+  std::ifstream("/proc/self/statm") >> whole >> resident;
+  return double(resident) * double(sysconf(_SC_PAGESIZE)) / 1e9;
 }
 
 double peak_rss_gb() {

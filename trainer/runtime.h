@@ -30,7 +30,8 @@ void wait_for(at::Device device);
 /// Memory that a device has free, in bytes: on the CPU what the system and its control group leave.
 double available_memory(at::Device device);
 
-/// Peak resident memory of this process in GB (1e9 bytes).
+/// Resident memory of this process in GB (1e9 bytes), and the most it has been.
+double rss_gb();
 double peak_rss_gb();
 
 }  // namespace tptt

@@ -140,6 +140,23 @@ int64_t items_per_step(const Config& config) {
   return config.training.per_device_train_batch_size * config.training.gradient_accumulation_steps;
 }
 
+// The examples of each micro-batch of a step of an epoch in this order.
+std::vector<std::vector<int64_t>> micro_batches(const Config& config, const TrainingData& data,
+                                                const std::vector<int64_t>& order, int64_t step) {
+  const int64_t size = config.training.per_device_train_batch_size;
+  const int64_t begin = step * items_per_step(config);
+  const int64_t end = std::min(int64_t(data.items.size()), begin + items_per_step(config));
+  std::vector<std::vector<int64_t>> batches;
+  for (int64_t at = begin; at < end; at += size) {
+    std::vector<int64_t>& examples = batches.emplace_back();
+    for (int64_t i = at; i < std::min(end, at + size); ++i) {
+      const auto& item = data.items[size_t(order[size_t(i)])];
+      examples.insert(examples.end(), item.begin(), item.end());
+    }
+  }
+  return batches;
+}
+
 }  // namespace
 
 TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
@@ -171,20 +188,30 @@ int64_t total_steps(const Config& config, const TrainingData& data) {
 
 std::vector<Batch> step_batches(const Config& config, const TrainingData& data, int64_t vocab_size,
                                 at::Device device, int64_t step) {
-  const TrainingSection& t = config.training;
-  const int64_t per_epoch = steps_per_epoch(config, data), count = int64_t(data.items.size());
+  const int64_t per_epoch = steps_per_epoch(config, data);
   const auto order = order_of(config, data, items_per_step(config), step / per_epoch);
-  const int64_t size = t.per_device_train_batch_size;
-  const int64_t begin = step % per_epoch * items_per_step(config);
-  const int64_t end = std::min(count, begin + items_per_step(config));
   std::vector<Batch> batches;
-  for (int64_t at = begin; at < end; at += size) {
-    std::vector<int64_t> examples;
-    for (int64_t i = at; i < std::min(end, at + size); ++i)
-      examples.insert(examples.end(), data.items[order[i]].begin(), data.items[order[i]].end());
+  for (const auto& examples : micro_batches(config, data, order, step % per_epoch))
     batches.push_back(collate(data.train, examples, vocab_size, device));
-  }
   return batches;
+}
+
+LargestStep largest_step(const Config& config, const TrainingData& data) {
+  const auto order = order_of(config, data, items_per_step(config), 0);
+  const int64_t steps = std::min(total_steps(config, data), steps_per_epoch(config, data));
+  LargestStep largest;
+  for (int64_t step = 0; step < steps; ++step) {
+    int64_t all = 0;
+    for (const auto& examples : micro_batches(config, data, order, step)) {
+      int64_t tokens = 0;
+      for (const int64_t example : examples)
+        tokens += int64_t(data.train[size_t(example)].ids.size());
+      all += tokens;
+      largest.micro_batch = std::max(largest.micro_batch, tokens);
+    }
+    if (all > largest.tokens) largest.step = step, largest.tokens = all;
+  }
+  return largest;
 }
 
 }  // namespace tptt

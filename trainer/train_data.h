@@ -31,4 +31,10 @@ int64_t total_steps(const Config& config, const TrainingData& data);
 std::vector<Batch> step_batches(const Config& config, const TrainingData& data, int64_t vocab_size,
                                 at::Device device, int64_t step);
 
+/// Of the first epoch's steps, that with the most tokens, and tokens of the largest micro-batch.
+struct LargestStep {
+  int64_t step = 0, tokens = 0, micro_batch = 0;
+};
+LargestStep largest_step(const Config& config, const TrainingData& data);
+
 }  // namespace tptt

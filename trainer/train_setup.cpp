@@ -39,11 +39,13 @@ void add_adapter(CausalLM& model, const Config& config,
   load_adapter_weights(model, from, gates);
 }
 
+constexpr double kMostOfMemory = 0.8;  // of what is free: others want some as well
+
 void choose_gradient_checkpointing(TrainingSetup& s) {
   std::string& choice = s.config.training.gradient_checkpointing;
   if (choice != "auto") return;
-  const double needed = activation_bytes(*s.model, largest_micro_batch(s.config, s.data));
-  choice = needed > available_memory(s.model->device()) / 2 ? "true" : "false";
+  const double needed = step_bytes(*s.model, largest_step(s.config, s.data).micro_batch, false);
+  choice = needed > kMostOfMemory * available_memory(s.model->device()) ? "true" : "false";
 }
 
 std::unique_ptr<AdamW> make_optimizer(CausalLM& model, const Config& config) {

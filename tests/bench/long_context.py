@@ -1,6 +1,6 @@
 """Cost of long sequences with a bounded softmax branch: training time per token, memory, generation. Run alone on the machine.
 
-usage: long_context.py TPTT_BINARY MODEL_DIR TEXT_FILE [train|generate]
+usage: long_context.py TPTT_BINARY MODEL_DIR TEXT_FILE [train|generate|fits]      without a word: train and generate
 """
 import json
 import pathlib
@@ -23,6 +23,13 @@ def training():
         first = first or kept["seconds"] / tokens
         show(f"| {tokens} | {1e3 * kept['seconds'] / tokens:.2f} | {kept['seconds'] / tokens / first:.3f} | {kept['gb']:.2f} | "
              f"{1e3 * again['seconds'] / tokens:.2f} | {again['gb']:.2f} |")
+
+
+def fits():
+    show("| 1 x 8,192 tokens, float32, recomputation | s a step | peak GB |\n|---|---|---|")
+    for name, overrides in {"full softmax": [], "window of 256 and LiZA": [LIZA]}.items():
+        one = train(binary, model, rows, "run", 8192, 1, 2, *overrides, "training.gradient_checkpointing=true")
+        show(f"| {name} | {one['seconds']:.1f} | {one['gb']:.2f} |")
 
 
 def endless(directory):
@@ -61,8 +68,7 @@ subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subpr
 print(json.dumps(dict(seconds=time.time() - start, gb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9)))
 """
 
-if "generate" not in rest:
-    training()
-if "train" not in rest:
-    generation()
+PARTS = {"train": training, "generate": generation, "fits": fits}
+for part in rest or ("train", "generate"):
+    PARTS[part]()
 shutil.rmtree(tmp)
