@@ -14,7 +14,7 @@ folder_of() { "$venv/bin/python" -c "import importlib.util as u; print(u.find_sp
 if [ ! -f "$venv/torch-$version" ]; then
   say "installing LibTorch $version for CUDA"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install -q "torch==$version"
+  "$venv/bin/pip" install -q "torch==$version" >&2
   touch "$venv/torch-$version"
 fi
 torch=$(folder_of torch)
@@ -26,7 +26,10 @@ if ! command -v nvcc >/dev/null; then  # the compiler is only asked for its vers
   "$venv/bin/pip" install -q "nvidia-cuda-nvcc==${major#cu}.*" "nvidia-cuda-runtime==${major#cu}.*" "nvidia-cuda-cccl==${major#cu}.*"
   PATH="$(folder_of nvidia)/$major/bin:$PATH"
 fi
-toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
+for toolkit in "${CUDA_HOME:-}" "$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")" /usr/local/cuda; do
+  [ ! -f "$toolkit/include/cuda_runtime.h" ] || break
+done
+[ -f "$toolkit/include/cuda_runtime.h" ] || die "no cuda_runtime.h beside nvcc or in /usr/local/cuda: set CUDA_HOME to NVIDIA's toolkit"
 say "nvcc: $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
 
 libraries=$(find "$(folder_of nvidia)" -name lib -type d -printf '%p:' )

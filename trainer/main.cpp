@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -209,6 +210,8 @@ void print_error(std::string text) {
 
 int main(int argc, char** argv) {
   install_block_cache();
+  // oneDNN keeps compiled code for each number of tokens it has seen: a step needs a few of them.
+  setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", /*replace=*/0);
   CLI::App app("tptt: fine-tune pretrained transformers with LoRA and a linear-attention memory");
   app.set_version_flag("--version", std::string("tptt ") + TPTT_VERSION);
   app.require_subcommand(1);
