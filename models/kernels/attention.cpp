@@ -2,10 +2,10 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include "models/kernels/attention_head.h"
+#include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
 #include "models/kernels/levels.h"
 
@@ -73,20 +73,6 @@ Inputs<T> inputs_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
           float(score.softcapping)};
 }
 
-// [S, H, L, D] whose tokens lie one after another, as projections have them.
-at::Tensor by_token(const at::Tensor& like, int64_t width, at::ScalarType type) {
-  return at::empty({like.size(0), like.size(2), like.size(1), width}, like.options().dtype(type))
-      .transpose(1, 2);
-}
-
-at::Tensor rows_side_by_side(const at::Tensor& x) {
-  return x.stride(3) == 1 ? x : x.contiguous();
-}
-
-at::Tensor floats(int64_t numbers) {
-  return at::empty({numbers}, at::TensorOptions().dtype(at::kFloat));
-}
-
 }  // namespace
 
 TiledAttention tiled_attention(const at::Tensor& given_q, const at::Tensor& given_k,
@@ -95,13 +81,13 @@ TiledAttention tiled_attention(const at::Tensor& given_q, const at::Tensor& give
   const at::Tensor q = rows_side_by_side(given_q), k = rows_side_by_side(given_k),
                    v = rows_side_by_side(given_v);
   const int64_t heads = q.size(1), length = q.size(2);
-  TiledAttention out{by_token(q, v.size(3), q.scalar_type()),
+  TiledAttention out{by_token(q.size(0), heads, length, v.size(3), q.scalar_type()),
                      at::empty({q.size(0), heads, length}, q.options().dtype(at::kFloat))};
   with_type(q, [&](auto t) {
     using T = decltype(t);
     const auto forward = at_level(level, forward_v4<T>, forward_v3<T>, forward_any<T>);
     at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
-      at::Tensor scratch = floats(head::forward_scratch(inputs_of<T>(q, k, v, 0, window, score)));
+      at::Tensor scratch = floats({head::forward_scratch(inputs_of<T>(q, k, v, 0, window, score))});
       for (int64_t i = begin; i < end; ++i)
         forward(inputs_of<T>(q, k, v, i, window, score), own_rows_of<T>(out.o, i, heads),
                 out.lse.mutable_data_ptr<float>() + i * length, scratch.mutable_data_ptr<float>());
@@ -119,17 +105,19 @@ AttentionGradients tiled_attention_backward(const at::Tensor& given_g, const at:
                    v = rows_side_by_side(given_v), g = rows_side_by_side(given_g),
                    o = rows_side_by_side(done.o);
   const int64_t heads = q.size(1), length = q.size(2);
-  at::Tensor dq = by_token(q, q.size(3), q.scalar_type());
+  at::Tensor dq = by_token(q.size(0), heads, length, q.size(3), q.scalar_type());
   // A key head's gradient is the sum of its query heads', which are computed side by side.
   const auto zeros = [&](int64_t width) {
-    return at::zeros({q.size(0), heads, length, head::padded(width)}, done.lse.options());
+    return at::zeros({q.size(0), heads, length, round_up(width, head::kPadding)},
+                     done.lse.options());
   };
   at::Tensor dk = zeros(k.size(3)), dv = zeros(v.size(3));
   with_type(q, [&](auto t) {
     using T = decltype(t);
     const auto backward = at_level(level, backward_v4<T>, backward_v3<T>, backward_any<T>);
     at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
-      at::Tensor scratch = floats(head::backward_scratch(inputs_of<T>(q, k, v, 0, window, score)));
+      at::Tensor scratch =
+          floats({head::backward_scratch(inputs_of<T>(q, k, v, 0, window, score))});
       for (int64_t i = begin; i < end; ++i) {
         const Gradients<T> grads{rows_of<T>(g, i, heads),
                                  rows_of<T>(o, i, heads),
@@ -143,7 +131,7 @@ AttentionGradients tiled_attention_backward(const at::Tensor& given_g, const at:
   });
   // Tokens one after another again.
   const auto of_groups = [&](const at::Tensor& x, const at::Tensor& like) {
-    at::Tensor out = by_token(like, like.size(3), like.scalar_type());
+    at::Tensor out = by_token(like.size(0), like.size(1), length, like.size(3), like.scalar_type());
     const at::Tensor cut = x.narrow(3, 0, like.size(3));
     if (k.size(1) == heads) return out.copy_(cut);
     return out.copy_(cut.unflatten(1, {k.size(1), -1}).sum(2));

@@ -16,10 +16,6 @@ constexpr int64_t kQueries = 96, kKeys = 192;  // of a tile: multiples of rows a
 constexpr int64_t kPadding = 16;               // widths are multiples of it
 constexpr int64_t kMostRows = 8;               // at a time
 
-TPTT_INLINE int64_t padded(int64_t size, int64_t to = kPadding) {
-  return (size + to - 1) / to * to;
-}
-
 // Rows of numbers side by side, `stride` apart.
 template <class T>
 struct Strided {
@@ -68,7 +64,7 @@ TPTT_INLINE scores::Row row_of(const Inputs<T>& in, const Tile& t, int64_t r, in
 // [count, padded width] in float32.
 template <class T>
 TPTT_INLINE void widen(Strided<const T> from, int64_t count, int64_t width, float* to) {
-  const int64_t row = padded(width);
+  const int64_t row = round_up(width, kPadding);
   for (int64_t i = 0; i < count; ++i) {
     const T* x = from.row(i);
     float* y = to + i * row;
@@ -100,16 +96,16 @@ TPTT_INLINE void times_keys(const float* a, int64_t a_row, int64_t rows, const f
 // Floats that forward() and backward() take as working memory.
 template <class T>
 int64_t forward_scratch(const Inputs<T>& in) {
-  const int64_t keys = padded(in.length, kKeys), values = padded(in.value_width);
-  return keys * (in.width + values) + kQueries * (padded(in.width) + values + 2) +
+  const int64_t keys = round_up(in.length, kKeys), values = round_up(in.value_width, kPadding);
+  return keys * (in.width + values) + kQueries * (round_up(in.width, kPadding) + values + 2) +
          kMostRows * kKeys;
 }
 
 // o [L, Dv] and lse [L], the log of each row's sum of exponentials.
 template <int R, int V, int W, class T>
 TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* scratch) {
-  const int64_t width = padded(in.width), values = padded(in.value_width);
-  const int64_t keys = padded(in.length, kKeys);
+  const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
+  const int64_t keys = round_up(in.length, kKeys);
   float* kt = scratch;
   float* v = kt + keys * in.width;
   float* q = v + keys * values;
@@ -155,9 +151,9 @@ struct Gradients {
 
 template <class T>
 int64_t backward_scratch(const Inputs<T>& in) {
-  const int64_t keys = padded(in.length, kKeys), width = padded(in.width);
+  const int64_t keys = round_up(in.length, kKeys), width = round_up(in.width, kPadding);
   return keys * (in.width + in.value_width + width) +
-         kQueries * (2 * width + padded(in.value_width) + 2 * kKeys + 1);
+         kQueries * (2 * width + round_up(in.value_width, kPadding) + 2 * kKeys + 1);
 }
 
 template <class T>
@@ -177,7 +173,7 @@ struct TileMemory {
 template <int R, int V, int W, class T>
 TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
                                const Gradients<T>& grads) {
-  const int64_t width = padded(in.width), values = padded(in.value_width);
+  const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
   for (int64_t r = 0; r < t.count; r += R) {
     const int64_t rows = std::min<int64_t>(R, t.count - r), seen = seen_keys(t, r, rows);
     float *p = m.p + r * kKeys, *dp = m.dp + r * kKeys;
@@ -205,8 +201,8 @@ TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMem
 
 template <int R, int V, int W, class T>
 TPTT_INLINE void backward(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
-  const int64_t width = padded(in.width), values = padded(in.value_width);
-  const int64_t keys = padded(in.length, kKeys);
+  const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
+  const int64_t keys = round_up(in.length, kKeys);
   TileMemory m;
   m.kt = scratch;
   m.vt = m.kt + keys * in.width;

@@ -21,11 +21,6 @@ struct Row {
   float scaling, cap;
 };
 
-template <int W>
-TPTT_INLINE int64_t whole_vectors(int64_t size) {
-  return (size + W - 1) / W * W;
-}
-
 // c tanh(s / c) of the scores s = scaling x.
 template <int W>
 TPTT_INLINE void soft_cap(float* x, const Row& s) {
@@ -44,7 +39,7 @@ template <int W>
 TPTT_INLINE float prepare(float* x, const Row& s) {
   if (s.cap > 0) soft_cap<W>(x, s);
   const int64_t seen = std::clamp<int64_t>(s.query - s.first + 1, 0, s.size);
-  for (int64_t i = seen; i < whole_vectors<W>(s.size); ++i) x[i] = kHidden;
+  for (int64_t i = seen; i < round_up(s.size, W); ++i) x[i] = kHidden;
   if (s.window > 0) {
     const int64_t from = std::max<int64_t>(0, s.sinks - s.first);  // the sinks stay
     const int64_t to = std::clamp<int64_t>(s.query - s.window + 1 - s.first, 0, s.size);

@@ -2,9 +2,8 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 
+#include "models/kernels/buffers.h"
 #include "models/kernels/chunk_delta_backward.h"
 #include "models/kernels/dispatch.h"
 
@@ -36,22 +35,9 @@ TPTT_STEP(Backward, scan_backward)
 TPTT_STEP(Backward, finish_backward)
 #undef TPTT_STEP
 
-at::Tensor rows_side_by_side(const at::Tensor& x) {
-  return x.stride(3) == 1 ? x : x.contiguous();
-}
-
 View view_of(const at::Tensor& x) {
   // What is only read is never written through it.
   return {const_cast<float*>(x.const_data_ptr<float>()), x.stride(0), x.stride(1), x.stride(2)};
-}
-
-at::Tensor floats(at::IntArrayRef shape) {
-  return at::empty(shape, at::TensorOptions().dtype(at::kFloat));
-}
-
-// x [S, heads, L, D] whose tokens lie one after another.
-at::Tensor by_token(int64_t sequences, int64_t heads, int64_t length, int64_t width) {
-  return floats({sequences, length, heads, width}).transpose(1, 2);
 }
 
 // A problem and what keeps its memory.
@@ -75,10 +61,6 @@ struct Work {
   }
 };
 
-int64_t padded(int64_t size) {
-  return (size + chunk::kPadding - 1) / chunk::kPadding * chunk::kPadding;
-}
-
 void set_problem(Problem& p, Work& work, const DeltaRuleInput& in, const at::Tensor& state,
                  int64_t chunk_size) {
   p.S = in.q.size(0), p.H = in.q.size(1), p.L = in.q.size(2), p.D = in.q.size(3);
@@ -86,7 +68,7 @@ void set_problem(Problem& p, Work& work, const DeltaRuleInput& in, const at::Ten
   p.C = std::min(p.L, std::max<int64_t>(1, chunk_size / p.order));
   p.M = p.C * p.order;
   p.chunks = (p.L + p.C - 1) / p.C;
-  p.width = padded(p.D), p.rows = padded(p.M);
+  p.width = round_up(p.D, chunk::kPadding), p.rows = round_up(p.M, chunk::kPadding);
   p.q = work.view(in.q), p.k = work.view(in.k), p.v = work.view(in.v), p.beta = work.view(in.beta);
   p.log_alpha = work.whole(in.log_alpha), p.state = work.whole(state);
   p.o = {}, p.final_state = nullptr;
@@ -117,7 +99,7 @@ DeltaRuleOutput chunk_delta_forward(const DeltaRuleInput& in, const at::Tensor& 
   Problem p;
   Work work;
   set_problem(p, work, in, state, chunk_size);
-  DeltaRuleOutput out{by_token(p.S, p.H, p.L, p.D), {}};
+  DeltaRuleOutput out{by_token(p.S, p.H, p.L, p.D, at::kFloat), {}};
   p.o = view_of(out.o);
   if (need_final_state) {
     out.state = floats({p.S, p.G, p.D, p.D});
@@ -142,8 +124,9 @@ DeltaRuleGrad chunk_delta_backward(const DeltaRuleInput& in, const at::Tensor& s
   p.gu = work.memory({all, p.rows, p.width}), p.gkb = work.memory({all, p.rows, p.width});
   p.states = work.memory({all, p.width, p.width}), p.gc = work.memory({all, p.rows});
   DeltaRuleGrad out;
-  out.q = by_token(p.S, p.H, p.L, p.D);
-  for (at::Tensor* x : {&out.k, &out.v, &out.beta}) *x = by_token(p.S, p.G, length, p.D);
+  out.q = by_token(p.S, p.H, p.L, p.D, at::kFloat);
+  for (at::Tensor* x : {&out.k, &out.v, &out.beta})
+    *x = by_token(p.S, p.G, length, p.D, at::kFloat);
   p.gq = view_of(out.q), p.gk = view_of(out.k), p.gv = view_of(out.v), p.gbeta = view_of(out.beta);
   if (in.log_alpha.defined()) out.log_alpha = floats({p.S, p.G, length});
   if (state.defined()) out.state = floats({p.S, p.G, p.D, p.D});

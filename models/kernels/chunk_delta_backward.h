@@ -35,7 +35,7 @@ TPTT_INLINE void scores_backward(const Backward& p, int64_t i, const float* q, c
   float* gc = of_chunk(p.gc, i, p.rows, 1);
   for (int64_t first = 0; first < at.tokens; first += R) {
     const int64_t count = std::min<int64_t>(R, at.tokens - first);
-    const int64_t seen = read_of(p, first + count - 1) + 1, whole = whole_vectors<W>(seen);
+    const int64_t seen = read_of(p, first + count - 1) + 1, whole = round_up(seen, W);
     float *x = pr + first * p.rows, *dx = dp + first * p.rows;
     panel::product<R, V, W>({q + first * p.width, p.width, 1}, {kb_turned, p.rows}, p.width, count,
                             whole, {x, p.rows}, false);
@@ -161,8 +161,7 @@ TPTT_INLINE void keys_backward(const Backward& p, int64_t i, const float* gv, co
   const float *c = of_chunk(p.c, i, p.rows, 1), *n = of_chunk(p.n, i, p.rows, p.rows);
   float* gc = of_chunk(p.gc, i, p.rows, 1);
   for (int64_t first = 0; first < p.M; first += R) {
-    const int64_t count = std::min<int64_t>(R, p.M - first),
-                  whole = whole_vectors<W>(first + count);
+    const int64_t count = std::min<int64_t>(R, p.M - first), whole = round_up(first + count, W);
     float* x = a + first * p.rows;
     panel::product<R, V, W>({gv + first * p.width, p.width, 1}, {u0_turned, p.rows}, p.width, count,
                             whole, {x, p.rows}, false);

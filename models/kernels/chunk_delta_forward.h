@@ -45,7 +45,7 @@ TPTT_INLINE void prepare(const Problem& p, int64_t i, float* scratch) {
   for (int64_t first = 0; first < p.M; first += R) {
     const int64_t count = std::min<int64_t>(R, p.M - first);
     panel::product<R, V, W>({k + first * p.width, p.width, 1}, {turned, p.rows}, p.width, count,
-                            whole_vectors<W>(first + count), {n + first * p.rows, p.rows}, false);
+                            round_up(first + count, W), {n + first * p.rows, p.rows}, false);
     for (int64_t t = first; t < first + count; ++t) {
       mask_row(p, c, p.log_alpha ? c[t] : 0, t, n + t * p.rows);
       scale(n + t * p.rows, -1, t);
@@ -118,7 +118,7 @@ TPTT_INLINE void read(const Problem& p, int64_t i, float* scratch) {
       const int64_t count = std::min<int64_t>(R, at.tokens - first);
       const int64_t seen = read_of(p, first + count - 1) + 1;
       panel::product<R, V, W>({q + first * p.width, p.width, 1}, {turned, p.rows}, p.width, count,
-                              whole_vectors<W>(seen), {x, p.rows}, false);
+                              round_up(seen, W), {x, p.rows}, false);
       for (int64_t t = 0; t < count; ++t) {
         const int64_t end = read_of(p, first + t);
         mask_row(p, c, p.log_alpha ? c[end] : 0, end + 1, x + t * p.rows);

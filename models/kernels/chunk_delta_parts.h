@@ -123,11 +123,6 @@ TPTT_INLINE void transpose(const float* from, int64_t rows, int64_t columns, flo
       panel::transpose<W>(from + i * columns + j, columns, to + j * rows + i, rows);
 }
 
-template <int W>
-TPTT_INLINE int64_t whole_vectors(int64_t size) {
-  return (size + W - 1) / W * W;
-}
-
 // Row of a [count] matrix of decays exp(from - c_i), or ones without decay, onto x; zeros from
 // `seen` on.
 TPTT_INLINE void mask_row(const Problem& p, const float* c, float from, int64_t seen, float* x) {

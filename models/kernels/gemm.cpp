@@ -17,7 +17,7 @@
 namespace tptt {
 namespace {
 
-constexpr int64_t kDepth = 768;      // of a packed piece
+constexpr int64_t kDepth = 256;      // of a packed piece, and of a chain of roundings
 constexpr int64_t kMostRows = 1024;  // of a task: its sums stay in the second-level cache
 constexpr int64_t kLeastRows = 64;   // fewer are not worth a packing of their own
 

@@ -23,7 +23,8 @@ struct Rows {
   int64_t row;
 };
 
-// c [R, V * W] = or += a [R, k] b [k, V * W].
+// c [R, V * W] = or += a [R, k] b [k, V * W]. The new sums begin at zero: a chain over all pieces
+// of a long product would round away what comes last.
 template <int R, int V, int W>
 TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, bool add) {
   using Vector = typename VectorOf<W>::type;
@@ -31,10 +32,7 @@ TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, boo
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      sum[r][v] = Vector{};
-      if (add) load_vector<W>(sum[r][v], c.at + r * c.row + v * W);
-    }
+    for (int v = 0; v < V; ++v) sum[r][v] = Vector{};
   for (int64_t i = 0; i < k; ++i) {
     Vector row[V];
 #pragma GCC unroll 4
@@ -47,7 +45,15 @@ TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, boo
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) store_vector<W>(c.at + r * c.row + v * W, sum[r][v]);
+    for (int v = 0; v < V; ++v) {
+      float* to = c.at + r * c.row + v * W;
+      Vector before;
+      if (add) {
+        load_vector<W>(before, to);
+        sum[r][v] += before;
+      }
+      store_vector<W>(to, sum[r][v]);
+    }
 }
 
 // The same for any number of rows.

@@ -26,6 +26,10 @@ struct VectorOf<16> {
   typedef uint16_t half __attribute__((vector_size(32)));
 };
 
+TPTT_INLINE int64_t round_up(int64_t size, int64_t to) {
+  return (size + to - 1) / to * to;
+}
+
 template <int W>
 TPTT_INLINE void load_vector(typename VectorOf<W>::type& to, const float* from) {
   std::memcpy(&to, from, sizeof(to));
