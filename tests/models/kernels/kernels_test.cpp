@@ -236,6 +236,17 @@ TEST_CASE("products by panels are those of matrices, in every version of the mac
   }
 }
 
+TEST_CASE("a long product's roundings do not add up in one chain") {
+  const auto [a, a64] = numbers({6, 49152}, at::kFloat);
+  const auto [b, b64] = numbers({49152, 16}, at::kFloat);
+  const at::Tensor exact = at::mm(a64, b64);
+  for (const Level level : levels()) {
+    at::Tensor c = at::empty({6, 16}, a.options());
+    gemm(c, a, b, {}, level);
+    CHECK((c - exact).norm().item<double>() < 1e-6 * exact.norm().item<double>());
+  }
+}
+
 TEST_CASE("attention in tiles is the same in every version of the machine's") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
   const int64_t length = GENERATE(1, 97, 431), width = GENERATE(5, 64, 80);
