@@ -32,9 +32,11 @@ done
 [ -f "$toolkit/include/cuda_runtime.h" ] || die "no cuda_runtime.h beside nvcc or in /usr/local/cuda: set CUDA_HOME to NVIDIA's toolkit"
 say "nvcc: $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
 
+nvrtc=$(find "$(folder_of nvidia)" -name 'libnvrtc.so.*' | head -1)
 libraries=$(find "$(folder_of nvidia)" -name lib -type d -printf '%p:' )
 mkdir -p build-cuda
-cmake -G Ninja -B build-cuda -DCMAKE_BUILD_TYPE=Release -DTPTT_TESTS=OFF -DCMAKE_PREFIX_PATH="$torch" -DCUDA_TOOLKIT_ROOT_DIR="$toolkit" \
+cmake -G Ninja -B build-cuda -DCMAKE_BUILD_TYPE=Release -DTPTT_TESTS=OFF -DCMAKE_PREFIX_PATH="$torch" -DCUDA_TOOLKIT_ROOT_DIR="$toolkit" -DCUDA_nvrtc_LIBRARY="$nvrtc" \
+  -DCUDA_NVRTC_LIB="$nvrtc" \
   -DCMAKE_EXE_LINKER_FLAGS="-Wl,-rpath-link,$libraries" >build-cuda/build.log 2>&1 || { tail -30 build-cuda/build.log >&2; die "configuring failed (build-cuda/build.log)"; }
 say "building"
 cmake --build build-cuda >>build-cuda/build.log 2>&1 || { tail -40 build-cuda/build.log >&2; die "the build failed (build-cuda/build.log)"; }
