@@ -2,10 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 
+#include "models/host_tensor.h"
 #include "models/kernels/decode_attention.h"
 #include "models/kernels/dispatch.h"
 
@@ -72,7 +72,7 @@ at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     }
     return decode_attention(q, cache.k, cache.v, seen, score);
   }
-  const at::Tensor slot = at::tensor(slots, context.cache_lengths.options())
+  const at::Tensor slot = host_tensor(slots, q.device())
                               .view({-1, 1, 1, 1})
                               .expand({k.size(0), k.size(1), 1, k.size(2)});
   cache.k.scatter_(2, slot, k.unsqueeze(2));

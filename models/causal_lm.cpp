@@ -237,8 +237,7 @@ DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t cap
 
 void keep_sequences(DecodeCache& cache, const std::vector<int64_t>& sequences) {
   if (cache.layers.empty()) return;
-  const at::Tensor index = at::tensor(
-      sequences, at::TensorOptions().dtype(at::kLong).device(cache.layers[0].k.device()));
+  const at::Tensor index = host_tensor(sequences, cache.layers[0].k.device());
   for (LayerCache& layer : cache.layers)
     for (at::Tensor* kept : {&layer.k, &layer.v, &layer.liza.memory, &layer.liza.last_q,
                              &layer.liza.last_k, &layer.liza.last_v})

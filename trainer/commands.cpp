@@ -1,6 +1,5 @@
 #include "trainer/commands.h"
 
-#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
 #include <cstdio>
@@ -9,6 +8,7 @@
 #include "data/dataset.h"
 #include "models/formats/error.h"
 #include "models/formats/json.h"
+#include "models/host_tensor.h"
 #include "trainer/adapter.h"
 #include "trainer/generate.h"
 #include "trainer/load_model.h"
@@ -71,8 +71,7 @@ void run_logits(const CommonFlags& common, const std::string& input_ids,
   }
   c10::AutoGradMode no_grad(false);
   const AttentionContext context = model.context(lengths, {.branch = parse_branch(common.branch)});
-  const auto options = at::TensorOptions().dtype(at::kLong).device(model.device());
-  const at::Tensor logits = model.logits(model.hidden(at::tensor(ids, options), context));
+  const at::Tensor logits = model.logits(model.hidden(host_tensor(ids, model.device()), context));
   write_tensors(output, {{"logits", logits.view({int64_t(rows.size()), lengths[0], -1})}});
 }
 

@@ -3,13 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/sort.h>
-#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <limits>
 
 #include "models/formats/error.h"
+#include "models/host_tensor.h"
 #include "models/philox.h"
 
 namespace tptt {
@@ -88,10 +88,9 @@ at::Tensor last_hidden(const CausalLM& model, const std::vector<TokenIds>& texts
     lengths.push_back(whole ? int64_t(text.size()) : 1);
     last_rows.push_back(int64_t(ids.size()) - 1);
   }
-  const auto index = at::TensorOptions().dtype(at::kLong).device(model.device());
   const at::Tensor hidden =
-      model.hidden(at::tensor(ids, index), model.context(lengths, options, &cache));
-  return whole ? hidden.index_select(0, at::tensor(last_rows, index)) : hidden;
+      model.hidden(host_tensor(ids, model.device()), model.context(lengths, options, &cache));
+  return whole ? hidden.index_select(0, host_tensor(last_rows, model.device())) : hidden;
 }
 
 void check_ids(const std::vector<TokenIds>& prompts, int64_t vocab_size) {

@@ -22,15 +22,25 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kMostRows = 384;
 
+struct Chunk {
+  int64_t begin, count;
+};
+
+std::vector<Chunk> chunks_of(int64_t all) {
+  std::vector<Chunk> chunks;
+  const int64_t rows = loss_rows(all);
+  for (int64_t begin = 0; begin < all; begin += rows)
+    chunks.push_back({begin, std::min(rows, all - begin)});
+  return chunks;
+}
+
 struct SumCrossEntropy : torch::autograd::Function<SumCrossEntropy> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows,
                             const FrozenWeight& weight, const at::Tensor& targets,
                             double softcapping, bool need_grad) {
     at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
     at::Tensor grad = need_grad ? at::empty_like(rows) : at::Tensor();
-    const int64_t chunk = loss_rows(rows.size(0));
-    for (int64_t begin = 0; begin < rows.size(0); begin += chunk) {
-      const int64_t count = std::min(chunk, rows.size(0) - begin);
+    for (const auto [begin, count] : chunks_of(rows.size(0))) {
       at::Tensor logits = times_transposed(rows.narrow(0, begin, count), weight);  // [C, V]
       total.add_(
           cross_entropy_rows_(logits, targets.narrow(0, begin, count), softcapping, need_grad)
@@ -84,14 +94,13 @@ struct AdaptedCrossEntropy : torch::autograd::Function<AdaptedCrossEntropy> {
     at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
     std::vector<at::Tensor> sums;  // of the gradients: rows, then the head's parameters
     const std::vector<at::Tensor> parameters = head_parameters(model->head());
-    const int64_t size = loss_rows(rows.size(0));
-    for (int64_t begin = 0, chunk = 0; begin < rows.size(0); begin += size, ++chunk) {
-      const int64_t count = std::min(size, rows.size(0) - begin);
+    int64_t chunk = 0;
+    for (const auto [begin, count] : chunks_of(rows.size(0))) {
       c10::AutoGradMode with_grad(true);
       std::vector<at::Tensor> inputs{rows.narrow(0, begin, count).detach().requires_grad_(true)};
       inputs.insert(inputs.end(), parameters.begin(), parameters.end());
       const at::Tensor loss = chunk_loss(*model, inputs[0], targets.narrow(0, begin, count),
-                                         chunk_dropout(dropout, chunk));
+                                         chunk_dropout(dropout, chunk++));
       const auto grads = torch::autograd::grad({loss}, inputs);
       c10::AutoGradMode no_grad(false);
       total.add_(loss.detach());
@@ -125,12 +134,9 @@ at::Tensor adapted_cross_entropy(const CausalLM& model, const at::Tensor& rows,
                                       targets, dropout);
   }
   at::Tensor total = at::zeros({}, rows.options().dtype(at::kFloat));
-  const int64_t chunk = loss_rows(rows.size(0));
-  for (int64_t begin = 0; begin < rows.size(0); begin += chunk) {
-    const int64_t count = std::min(chunk, rows.size(0) - begin);
+  for (const auto [begin, count] : chunks_of(rows.size(0)))
     total.add_(
         chunk_loss(model, rows.narrow(0, begin, count), targets.narrow(0, begin, count), dropout));
-  }
   return total;
 }
 

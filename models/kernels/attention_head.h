@@ -156,14 +156,6 @@ int64_t backward_scratch(const Inputs<T>& in) {
          kQueries * (2 * width + round_up(in.value_width, kPadding) + 2 * kKeys + 1);
 }
 
-template <class T>
-TPTT_INLINE float row_product(const T* a, const T* b, int64_t size) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < size; ++i) sum += load(a, i) * load(b, i);
-  return sum;
-}
-
 // What a tile's backward works on: keys and values as panels, keys as rows; of the block of
 // queries q, g and delta; weights and their gradients of the whole tile.
 struct TileMemory {
@@ -222,7 +214,7 @@ TPTT_INLINE void backward(const Inputs<T>& in, const Gradients<T>& grads, float*
     widen(grads.g.from(begin), count, in.value_width, m.g);
     std::fill(m.dq, m.dq + count * width, 0.0F);
     for (int64_t r = 0; r < count; ++r)
-      m.delta[r] = row_product(grads.g.row(begin + r), grads.o.row(begin + r), in.value_width);
+      m.delta[r] = dot_simd(grads.g.row(begin + r), grads.o.row(begin + r), in.value_width);
     for (const Tile& t : tiles_of(in, begin, count, V * W)) tile_backward<R, V, W>(in, t, m, grads);
     for (int64_t r = 0; r < count; ++r)
       for (int64_t j = 0; j < in.width; ++j) store(grads.q.row(begin + r), j, m.dq[r * width + j]);

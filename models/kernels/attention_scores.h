@@ -27,9 +27,7 @@ TPTT_INLINE void soft_cap(float* x, const Row& s) {
   typename VectorOf<W>::type value;
   for (int64_t i = 0; i < s.size; i += W) {
     load_vector<W>(value, x + i);
-    value *= 2 * s.scaling / s.cap;
-    exp_vector<W>(value);
-    value = s.cap * (1 - 2 / (value + 1));
+    soft_cap_vector<W>(value, s.scaling, s.cap);
     store_vector<W>(x + i, value);
   }
 }

@@ -81,9 +81,8 @@ void set_problem(Problem& p, Work& work, const DeltaRuleInput& in, const at::Ten
 
 template <class P, class F>
 void for_all(const P& p, int64_t count, int64_t pieces, const F& step) {
-  const int64_t side = std::max(p.rows, p.width);
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-    const at::Tensor scratch = floats({pieces, side, side});
+    const at::Tensor scratch = floats({pieces * chunk::pieces_of(p, nullptr).size});
     for (int64_t i = begin; i < end; ++i) step(p, i, scratch.mutable_data_ptr<float>());
   });
 }

@@ -78,7 +78,7 @@ TPTT_INLINE void past_backward(const Backward& p, int64_t i, const float* q, flo
   panel::product<R, V, W>({g, p.width, 1}, {s_turned, p.width}, p.width, at.tokens, p.width,
                           {part, p.width}, false);
   for (int64_t t = 0; t < at.tokens && p.log_alpha; ++t)
-    gc[read_of(p, t)] += dot(part + t * p.width, q + t * p.width, p.width);
+    gc[read_of(p, t)] += dot_simd(part + t * p.width, q + t * p.width, p.width);
   add(gq, part, 1, at.tokens * p.width);
   panel::product<R, V, W>({q, 1, p.width}, {g, p.width}, at.tokens, p.width, p.width,
                           {of_chunk(p.states, i, p.width, p.width), p.width}, true);
@@ -87,15 +87,15 @@ TPTT_INLINE void past_backward(const Backward& p, int64_t i, const float* q, flo
 template <int R, int V, int W>
 TPTT_INLINE void reads_backward(const Backward& p, int64_t i, float* scratch) {
   const Place at = place_of(p, i);
-  const auto at_piece = [&](int64_t index) { return piece(p, scratch, index); };
-  float *q = at_piece(0), *kb = at_piece(1), *kb_turned = at_piece(2), *u_turned = at_piece(3);
-  float *s_turned = at_piece(4), *g = at_piece(5), *pr = at_piece(6), *dp = at_piece(7);
-  float *gq = at_piece(8), *part = at_piece(9);
+  const Pieces piece = pieces_of(p, scratch);
+  float *q = piece(0), *kb = piece(1), *kb_turned = piece(2), *u_turned = piece(3);
+  float *s_turned = piece(4), *g = piece(5), *pr = piece(6), *dp = piece(7);
+  float *gq = piece(8), *part = piece(9);
   float *gu = of_chunk(p.gu, i, p.rows, p.width), *gkb = of_chunk(p.gkb, i, p.rows, p.width);
   load_keys(p, at, q, kb);
   transpose<W>(kb, p.rows, p.width, kb_turned);
   transpose<W>(of_chunk(p.u, i, p.rows, p.width), p.rows, p.width, u_turned);
-  transpose<W>(of_chunk(p.starts, i, p.width, p.width), p.width, p.width, s_turned);
+  if (at.past) transpose<W>(of_chunk(p.starts, i, p.width, p.width), p.width, p.width, s_turned);
   std::fill_n(gu, p.rows * p.width, 0.0F);
   std::fill_n(gkb, p.rows * p.width, 0.0F);
   std::fill_n(of_chunk(p.states, i, p.width, p.width), p.width * p.width, 0.0F);
@@ -115,8 +115,9 @@ TPTT_INLINE void reads_backward(const Backward& p, int64_t i, float* scratch) {
 template <int R, int V, int W>
 TPTT_INLINE void scan_backward(const Backward& p, int64_t row, float* scratch) {
   const int64_t square = p.width * p.width;
-  float *k = piece(p, scratch, 0), *kb = piece(p, scratch, 1), *grad = piece(p, scratch, 2);
-  float* read = piece(p, scratch, 3);
+  const Pieces piece = pieces_of(p, scratch);
+  float *k = piece(0), *kb = piece(1), *grad = piece(2);
+  float* read = piece(3);
   load_state(p, p.grad_final ? p.grad_final + row * p.D * p.D : nullptr, grad);
   for (int64_t i = (row + 1) * p.chunks - 1; i >= row * p.chunks; --i) {
     const Place at = place_of(p, i);
@@ -193,13 +194,13 @@ TPTT_INLINE void write_backward(const Backward& p, int64_t i, const float* kb, f
     const float tail = tail_of(p, c, t);
     add(gkb + t * p.width, part + t * p.width, tail, p.width);
     if (!p.log_alpha) continue;
-    const float by_tail = dot(part + t * p.width, kb + t * p.width, p.width) * tail;
+    const float by_tail = dot_simd(part + t * p.width, kb + t * p.width, p.width) * tail;
     gc[t] -= by_tail;
     written += by_tail;
   }
   if (p.log_alpha)
-    gc[p.M - 1] += written + total_of(p, c) * dot(end, of_chunk(p.starts, i, p.width, p.width),
-                                                  p.width * p.width);
+    gc[p.M - 1] += written + total_of(p, c) * dot_simd(end, of_chunk(p.starts, i, p.width, p.width),
+                                                       p.width * p.width);
 }
 
 // Of c_t, the sum of log decays until t.
@@ -217,10 +218,10 @@ TPTT_INLINE void decay_backward(const Backward& p, const Place& at, const float*
 template <int R, int V, int W>
 TPTT_INLINE void finish_backward(const Backward& p, int64_t i, float* scratch) {
   const Place at = place_of(p, i);
-  const auto at_piece = [&](int64_t index) { return piece(p, scratch, index); };
-  float *k = at_piece(0), *kb = at_piece(1), *gkd = at_piece(2), *u0_turned = at_piece(3);
-  float *wn_turned = at_piece(4), *a = at_piece(5), *gk = at_piece(6), *part = at_piece(7);
-  float *turned = at_piece(8), *beta = at_piece(9);
+  const Pieces piece = pieces_of(p, scratch);
+  float *k = piece(0), *kb = piece(1), *gkd = piece(2), *u0_turned = piece(3);
+  float *wn_turned = piece(4), *a = piece(5), *gk = piece(6), *part = piece(7);
+  float *turned = piece(8), *beta = piece(9);
   const float *n = of_chunk(p.n, i, p.rows, p.rows), *c = of_chunk(p.c, i, p.rows, 1);
   float *gv = of_chunk(p.gu, i, p.rows, p.width), *gkb = of_chunk(p.gkb, i, p.rows, p.width);
   float* gc = of_chunk(p.gc, i, p.rows, 1);
@@ -244,7 +245,7 @@ TPTT_INLINE void finish_backward(const Backward& p, int64_t i, float* scratch) {
   }
   for (int64_t t = 0; t < p.M && at.past; ++t) {
     const float since = since_start(p, c, t);
-    if (p.log_alpha) gc[t] -= dot(gkd + t * p.width, k + t * p.width, p.width) * since;
+    if (p.log_alpha) gc[t] -= dot_simd(gkd + t * p.width, k + t * p.width, p.width) * since;
     add(gk + t * p.width, gkd + t * p.width, -since, p.width);
   }
   if (is_kept(p, at)) write_backward<R, V, W>(p, i, kb, turned, part, gkb);

@@ -37,7 +37,8 @@ TPTT_INLINE void sum_decay(const Problem& p, const Place& at, float* c) {
 template <int R, int V, int W>
 TPTT_INLINE void prepare(const Problem& p, int64_t i, float* scratch) {
   const Place at = place_of(p, i);
-  float *k = piece(p, scratch, 0), *kb = piece(p, scratch, 1), *turned = piece(p, scratch, 2);
+  const Pieces piece = pieces_of(p, scratch);
+  float *k = piece(0), *kb = piece(1), *turned = piece(2);
   float *c = of_chunk(p.c, i, p.rows, 1), *n = of_chunk(p.n, i, p.rows, p.rows);
   load_keys(p, at, k, kb);
   transpose<W>(kb, p.rows, p.width, turned);
@@ -77,7 +78,8 @@ TPTT_INLINE void store_state(const Problem& p, const float* from, float* to) {
 template <int R, int V, int W>
 TPTT_INLINE void scan(const Problem& p, int64_t row, float* scratch) {
   const int64_t square = p.width * p.width;
-  float *k = piece(p, scratch, 0), *kb = piece(p, scratch, 1), *last = piece(p, scratch, 2);
+  const Pieces piece = pieces_of(p, scratch);
+  float *k = piece(0), *kb = piece(1), *last = piece(2);
   load_state(p, p.state ? p.state + row * p.D * p.D : nullptr,
              of_chunk(p.starts, row * p.chunks, p.width, p.width));
   for (int64_t i = row * p.chunks; i < (row + 1) * p.chunks; ++i) {
@@ -104,8 +106,9 @@ TPTT_INLINE void scan(const Problem& p, int64_t row, float* scratch) {
 template <int R, int V, int W>
 TPTT_INLINE void read(const Problem& p, int64_t i, float* scratch) {
   const Place at = place_of(p, i);
-  float *q = piece(p, scratch, 0), *x = piece(p, scratch, 1), *turned = piece(p, scratch, 2);
-  float* o = piece(p, scratch, 3);
+  const Pieces piece = pieces_of(p, scratch);
+  float *q = piece(0), *x = piece(1), *turned = piece(2);
+  float* o = piece(3);
   const float *c = of_chunk(p.c, i, p.rows, 1), *u = of_chunk(p.u, i, p.rows, p.width);
   load_keys(p, at, q, x);
   transpose<W>(x, p.rows, p.width, turned);

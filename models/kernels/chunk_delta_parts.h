@@ -49,9 +49,16 @@ TPTT_INLINE Place place_of(const Problem& p, int64_t i) {
           index + 1 == p.chunks};
 }
 
-TPTT_INLINE float* piece(const Problem& p, float* scratch, int64_t index) {
+// Working memory in pieces of which each holds any matrix of a chunk.
+struct Pieces {
+  float* scratch;
+  int64_t size;
+  TPTT_INLINE float* operator()(int64_t index) const { return scratch + index * size; }
+};
+
+TPTT_INLINE Pieces pieces_of(const Problem& p, float* scratch) {
   const int64_t side = std::max(p.rows, p.width);
-  return scratch + index * side * side;
+  return {scratch, side * side};
 }
 
 template <class T>
@@ -99,13 +106,6 @@ TPTT_INLINE void add(float* to, const float* from, float scale, int64_t count) {
 TPTT_INLINE void scale(float* x, float by, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; ++i) x[i] *= by;
-}
-
-TPTT_INLINE float dot(const float* a, const float* b, int64_t count) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < count; ++i) sum += a[i] * b[i];
-  return sum;
 }
 
 // k and kb = beta * k of a chunk.

@@ -35,10 +35,7 @@ TPTT_INLINE float slope_at(float y, float cap) {
 // The same of vectors.
 template <int W>
 TPTT_INLINE void cap_vector(typename VectorOf<W>::type& x, float cap) {
-  if (cap <= 0) return;
-  x *= 2 / cap;
-  exp_vector<W>(x);
-  x = cap * (1 - 2 / (x + 1));
+  if (cap > 0) soft_cap_vector<W>(x, 1, cap);
 }
 
 template <int W, class T>

@@ -4,9 +4,8 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <memory>
-#include <new>
 
+#include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
 #include "models/kernels/gemm_panel.h"
 
@@ -107,16 +106,6 @@ bool bfloat16_is_faster_as_it_is() {
 }
 #endif
 
-struct AlignedFree {
-  void operator()(float* p) const { ::operator delete[](p, std::align_val_t(64)); }
-};
-using Buffer = std::unique_ptr<float[], AlignedFree>;
-
-Buffer buffer_of(int64_t numbers) {
-  return Buffer(static_cast<float*>(
-      ::operator new[](sizeof(float) * static_cast<size_t>(numbers), std::align_val_t(64))));
-}
-
 void multiply(const Version& version, const Problem& p) {
   const int64_t panels = (p.n + version.width - 1) / version.width;
   // As many rows a task as may be, but work for every thread.
@@ -124,13 +113,13 @@ void multiply(const Version& version, const Problem& p) {
   const int64_t rows = std::min(kMostRows, std::max(kLeastRows, (p.m + wanted - 1) / wanted));
   const int64_t chunks = (p.m + rows - 1) / rows;
   at::parallel_for(0, panels * chunks, 1, [&](int64_t begin, int64_t end) {
-    const Buffer piece = buffer_of(kDepth * version.width);
-    const Buffer sums = buffer_of(std::min(rows, p.m) * version.width);
+    const at::Tensor piece = floats({kDepth * version.width});
+    const at::Tensor sums = floats({std::min(rows, p.m) * version.width});
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % chunks * rows, column = i / chunks * version.width;
       const Part part{first, std::min(rows, p.m - first), column,
                       std::min(version.width, p.n - column)};
-      version.part(p, part, piece.get(), sums.get());
+      version.part(p, part, piece.mutable_data_ptr<float>(), sums.mutable_data_ptr<float>());
     }
   });
 }

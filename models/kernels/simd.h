@@ -58,6 +58,14 @@ TPTT_INLINE float exp_simd(float x) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(y) + (std::bit_cast<uint32_t>(t) << 23));
 }
 
+template <class T>
+TPTT_INLINE float dot_simd(const T* a, const T* b, int64_t size) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < size; ++i) sum += load(a, i) * load(b, i);
+  return sum;
+}
+
 TPTT_INLINE float sigmoid_simd(float x) {
   return 1 / (1 + exp_simd(-x));
 }

@@ -90,6 +90,14 @@ TPTT_INLINE void exp_vector(typename VectorOf<W>::type& x) {
   std::memcpy(&x, &bits, sizeof bits);
 }
 
+/// c tanh(scale x / c) of each number.
+template <int W>
+TPTT_INLINE void soft_cap_vector(typename VectorOf<W>::type& x, float scale, float cap) {
+  x *= 2 * scale / cap;
+  exp_vector<W>(x);
+  x = cap * (1 - 2 / (x + 1));
+}
+
 // value[i] += value[(i + Step) % W]: a level of a sum as a tree.
 template <int Step, class Vector, int... J>
 TPTT_INLINE void add_turned(Vector& value, std::integer_sequence<int, J...>) {

@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
+LORA = f"{{r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: [{', '.join(TARGETS)}]}}"
 folder = tempfile.TemporaryDirectory()  # gone when the script ends
 tmp = pathlib.Path(folder.name)
 
@@ -20,20 +21,26 @@ def write_rows(text, characters, count):
     return path
 
 
+def steps_of(run):
+    """What a run noted of each of its steps."""
+    rows = [json.loads(line) for line in open(run / "metrics.jsonl")]
+    return [row for row in rows if "step_seconds" in row]
+
+
 def train(binary, model, rows, name, tokens, batch, steps, *overrides):
     """Median seconds of the steps after the first, peak RSS in GB, of rows cut to `tokens`."""
     config = tmp / "config.yaml"
     config.write_text(f"""
 model: {{name_or_path: {model}, dtype: float32}}
-lora: {{r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: [{", ".join(TARGETS)}]}}
+lora: {LORA}
 data: {{train: [{{path: {rows}}}], packing: false, completion_only_loss: false, max_length: {tokens}}}
 training: {{output_dir: {tmp}/{name}, max_steps: {steps + 1}, per_device_train_batch_size: {batch}, learning_rate: 5e-4,
   gradient_checkpointing: "false"}}
 """)
     shutil.rmtree(tmp / name, ignore_errors=True)
     subprocess.run([binary, "train", config, *overrides], check=True, capture_output=True)
-    lines = [json.loads(line) for line in open(tmp / name / "metrics.jsonl")]
-    return dict(seconds=statistics.median(line["step_seconds"] for line in lines[1:]), gb=lines[-1]["peak_rss_gb"])
+    steps = steps_of(tmp / name)
+    return dict(seconds=statistics.median(step["step_seconds"] for step in steps[1:]), gb=steps[-1]["peak_rss_gb"])
 
 
 def show(line):

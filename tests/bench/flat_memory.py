@@ -2,10 +2,9 @@
 
 usage: flat_memory.py TPTT_BINARY MODEL_DIR TEXT_FILE [STEPS]      with any Python 3
 """
-import json
 import subprocess
 
-from common import TARGETS, arguments, show, tmp, write_rows
+from common import LORA, arguments, show, steps_of, tmp, write_rows
 
 binary, model, text, *rest = arguments(__doc__, 3)
 STEPS, FIRST = int(rest[0]) if rest else 2000, 200
@@ -13,11 +12,11 @@ config = tmp / "config.yaml"
 config.write_text(f"""
 model: {{name_or_path: {model}, dtype: bfloat16}}
 liza: {{}}
-lora: {{r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: [{", ".join(TARGETS)}]}}
+lora: {LORA}
 data: {{train: [{{path: {write_rows(text, 150, STEPS)}}}], packing: false, completion_only_loss: false, max_length: 32}}
 training: {{output_dir: {tmp}/run, max_steps: {STEPS}, per_device_train_batch_size: 1, learning_rate: 1e-4}}
 """)
 subprocess.run([binary, "train", config], check=True, capture_output=True)
-peaks = {row["step"]: row["peak_rss_gb"] for row in map(json.loads, open(tmp / "run" / "metrics.jsonl")) if "peak_rss_gb" in row}
+peaks = {step["step"]: step["peak_rss_gb"] for step in steps_of(tmp / "run")}
 show(f"{STEPS} steps of up to 32 tokens: {peaks[FIRST]:.4f} GB at most until step {FIRST}, {peaks[STEPS]:.4f} GB until step {STEPS}: "
      f"{1e3 * (peaks[STEPS] - peaks[FIRST]):.1f} MB more")

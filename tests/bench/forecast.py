@@ -8,7 +8,7 @@ import shutil
 import statistics
 import subprocess
 
-from common import TARGETS, arguments, show, tmp, write_rows
+from common import LORA, arguments, show, steps_of, tmp, write_rows
 
 binary, model, gguf, text, alpaca = arguments(__doc__, 5)
 STEPS = 12
@@ -35,7 +35,7 @@ show(f"runs of {STEPS} steps\n| | dry run: GB | s a step | forecast: GB | the ru
 for name, (base, data, batch, overrides) in CASES.items():
     (tmp / "config.yaml").write_text(f"""
 model: {{name_or_path: {base}, dtype: float32}}
-lora: {{r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: [{", ".join(TARGETS)}]}}
+lora: {LORA}
 data: {data}
 training: {{output_dir: {tmp}/run, max_steps: {STEPS}, per_device_train_batch_size: {batch}, learning_rate: 5e-4, gradient_checkpointing: "false"}}
 """)
@@ -44,8 +44,8 @@ training: {{output_dir: {tmp}/run, max_steps: {STEPS}, per_device_train_batch_si
     gb, seconds = map(float, dry.groups())
     forecast = json.loads(run("bench", "--json", "--steps", "1", *overrides))["forecast_gb"]
     run("train", *overrides)
-    steps = [json.loads(line) for line in open(tmp / "run" / "metrics.jsonl")]
+    steps = steps_of(tmp / "run")
     true_gb = max(step["peak_rss_gb"] for step in steps)
-    true_seconds = statistics.mean(step["step_seconds"] for step in steps if "step_seconds" in step)
+    true_seconds = statistics.mean(step["step_seconds"] for step in steps)
     show(f"| {name} | {gb:.2f} | {seconds:.2f} | {forecast:.2f} | {true_gb:.2f} | {true_seconds:.2f} | {gb / true_gb - 1:+.0%}, "
          f"{seconds / true_seconds - 1:+.0%} | {forecast / true_gb - 1:+.0%} |")

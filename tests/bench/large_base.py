@@ -10,7 +10,7 @@ import subprocess
 import numpy
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 
-from common import TARGETS, arguments, show, tmp, write_rows
+from common import LORA, arguments, show, tmp, write_rows
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, FFN, VOCAB, TOKENS = 4096, 32, 32, 8, 14336, 32000, 512
 binary, tokenizer, text, *rest = arguments(__doc__, 3)
@@ -77,7 +77,7 @@ config = tmp / "config.yaml"
 config.write_text(f"""
 model: {{name_or_path: {base}, quantization: keep}}
 liza: {{operator_mode: delta_rule}}
-lora: {{r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: [{", ".join(TARGETS)}]}}
+lora: {LORA}
 data: {{train: [{{path: {rows}}}], packing: false, completion_only_loss: false, max_length: {TOKENS}}}
 training: {{output_dir: {tmp}/run, max_steps: 3, per_device_train_batch_size: 1, learning_rate: 5e-4, gradient_checkpointing: "true"}}
 """)

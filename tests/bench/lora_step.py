@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 
-from common import TARGETS, arguments, show, tmp, write_rows
+from common import LORA, arguments, show, tmp, write_rows
 
 binary, model, text, *rest = arguments(__doc__, 3)
 rounds = int(rest[0]) if rest else 3
@@ -18,7 +18,7 @@ rows = write_rows(text, 4000, 64)
 config = tmp / "config.yaml"
 config.write_text(f"""
 model: {{name_or_path: {model}}}
-lora: {{r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: [{", ".join(TARGETS)}]}}
+lora: {LORA}
 data: {{train: [{{path: {rows}}}], packing: false, completion_only_loss: false, max_length: {TOKENS}}}
 training: {{output_dir: {tmp}/run, max_steps: {STEPS + 1}, per_device_train_batch_size: {BATCH}, learning_rate: 5e-4}}
 """)

@@ -3,12 +3,11 @@ with recomputation, in turn: seconds, peak memory, and how far the two loss curv
 
 usage: packed_base.py TPTT_BINARY GGUF_FILE TEXT_FILE [STEPS]      with any Python 3
 """
-import json
 import shutil
 import statistics
 import subprocess
 
-from common import TARGETS, arguments, show, tmp, write_rows
+from common import LORA, arguments, show, steps_of, tmp, write_rows
 
 binary, gguf, text, *rest = arguments(__doc__, 3)
 STEPS, WINDOW = int(rest[0]) if rest else 100, 10
@@ -16,7 +15,7 @@ rows = write_rows(text, 2500, STEPS + 1)
 config = tmp / "config.yaml"
 config.write_text(f"""
 model: {{name_or_path: {gguf}, dtype: bfloat16}}
-lora: {{r: 8, lora_alpha: 16, lora_dropout: 0.05, target_modules: [{", ".join(TARGETS)}]}}
+lora: {LORA}
 data: {{train: [{{path: {rows}}}], packing: false, completion_only_loss: false, max_length: 512}}
 training: {{output_dir: {tmp}/run, max_steps: {STEPS}, per_device_train_batch_size: 1, learning_rate: 5e-4, gradient_checkpointing: "true"}}
 """)
@@ -25,8 +24,7 @@ training: {{output_dir: {tmp}/run, max_steps: {STEPS}, per_device_train_batch_si
 def curve(quantization):
     shutil.rmtree(tmp / "run", ignore_errors=True)
     subprocess.run([binary, "train", config, f"model.quantization={quantization}"], check=True, capture_output=True)
-    steps = [json.loads(line) for line in open(tmp / "run" / "metrics.jsonl")]
-    return [step for step in steps if "step_seconds" in step]
+    return steps_of(tmp / "run")
 
 
 def means(steps):

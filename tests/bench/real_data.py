@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 
-from common import TARGETS, arguments, show, tmp
+from common import TARGETS, arguments, show, steps_of, tmp
 
 binary, model, *sources = arguments(__doc__, 4)
 rounds = int(sources.pop()) if len(sources) > 2 else 2
@@ -58,8 +58,7 @@ data: {{train: [{{path: {tmp}/ordered.jsonl}}], packing: false, shuffle: false, 
 training: {{output_dir: {run}, num_train_epochs: 1, per_device_train_batch_size: {BATCH}, learning_rate: 5e-4, lr_scheduler_type: constant}}
 """)
     subprocess.run([binary, "train", config], check=True, capture_output=True)
-    lines = [json.loads(line) for line in open(run / "metrics.jsonl")]
-    steps = [line for line in lines if "step_seconds" in line]
+    steps = steps_of(run)
     return dict(seconds=[s["step_seconds"] for s in steps], losses=[s["loss"] for s in steps], gb=max(s["peak_rss_gb"] for s in steps))
 
 
