@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
@@ -29,6 +30,13 @@ struct Problem {
   GemmOptions options;
 };
 
+// The same with both factors in bfloat16, where a number of the depth is a pair of them.
+Problem in_pairs(Problem p) {
+  p.k /= 2, p.lda /= 2;
+  if (p.options.transposed) p.ldb /= 2;
+  return p;
+}
+
 // A task: rows first .. first + rows of the columns column .. column + width.
 struct Part {
   int64_t first, rows, column, width;
@@ -45,23 +53,36 @@ TPTT_INLINE void pack_piece(const Problem& p, const Part& part, int64_t k0, int6
   }
 }
 
+template <int V, int W>
+TPTT_INLINE void pack_piece_of_pairs(const Problem& p, const Part& part, int64_t k0, int64_t k,
+                                     float* piece) {
+  if (p.options.transposed) {
+    pack_piece<V, W, float>(p, part, k0, k, piece);
+  } else {
+    const auto* b = static_cast<const c10::BFloat16*>(p.b) + 2 * k0 * p.ldb + part.column;
+    panel::pack_pairs<V, W>(b, p.ldb, k, part.width, piece);
+  }
+}
+
 template <int V, int W, class T>
 TPTT_INLINE void write_sums(const Problem& p, const Part& part, const float* sums) {
   T* c = static_cast<T*>(p.c) + part.first * p.ldc + part.column;
   panel::unpack<V, W>(sums, part.rows, part.width, c, p.ldc, p.options.add);
 }
 
-template <int R, int V, int W>
+template <int R, int V, int W, class Numbers = panel::Floats>
 TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece, float* sums) {
   for (int64_t k0 = 0; k0 < p.k; k0 += kDepth) {
     const int64_t k = std::min(kDepth, p.k - k0);
-    if (p.b_bfloat16) {
+    if constexpr (std::is_same_v<Numbers, panel::Pairs>) {
+      pack_piece_of_pairs<V, W>(p, part, k0, k, piece);
+    } else if (p.b_bfloat16) {
       pack_piece<V, W, c10::BFloat16>(p, part, k0, k, piece);
     } else {
       pack_piece<V, W, float>(p, part, k0, k, piece);
     }
     const panel::Left a{p.a + part.first * p.lda + k0, p.lda, 1};
-    panel::rows_of_tiles<R, V, W>(a, {piece, V * W}, k, part.rows, {sums, V * W}, k0 > 0);
+    panel::rows_of_tiles<R, V, W, Numbers>(a, {piece, V * W}, k, part.rows, {sums, V * W}, k0 > 0);
   }
   if (p.c_bfloat16) {
     write_sums<V, W, c10::BFloat16>(p, part, sums);
@@ -73,6 +94,10 @@ TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece,
 // As many sums as the registers hold: 24 of 32, and 12 of 16.
 TPTT_V4 void part_v4(const Problem& p, const Part& part, float* piece, float* sums) {
   multiply_part<8, 3, 16>(p, part, piece, sums);
+}
+
+TPTT_V4 void part_of_pairs(const Problem& p, const Part& part, float* piece, float* sums) {
+  multiply_part<8, 3, 16, panel::Pairs>(p, part, piece, sums);
 }
 
 TPTT_V3 void part_v3(const Problem& p, const Part& part, float* piece, float* sums) {
@@ -93,18 +118,32 @@ bool is_amd() {
   return __builtin_cpu_is("amd");
 }
 
-bool bfloat16_is_faster_as_it_is() {
-  return __builtin_cpu_supports("amx-bf16") || (is_amd() && __builtin_cpu_supports("avx512bf16"));
+bool has_amx() {
+  return __builtin_cpu_supports("amx-bf16");
+}
+
+bool has_avx512_bf16() {
+  return __builtin_cpu_supports("avx512bf16");
 }
 #else
 bool is_amd() {
   return false;
 }
 
-bool bfloat16_is_faster_as_it_is() {
+bool has_amx() {
   return true;
 }
+
+bool has_avx512_bf16() {
+  return false;
+}
 #endif
+
+// Whether this machine multiplies pairs of bfloat16 at twice float32's rate.
+bool multiplies_pairs() {
+  static const bool found = is_amd() && has_avx512_bf16() && levels().front() == Level::v4;
+  return found;
+}
 
 void multiply(const Version& version, const Problem& p) {
   const int64_t panels = (p.n + version.width - 1) / version.width;
@@ -128,21 +167,31 @@ bool rows_are_contiguous(const at::Tensor& x) {
   return x.dim() == 2 && (x.stride(1) == 1 || x.size(1) == 1);
 }
 
+// Whether the depth of both factors lies in pairs.
+bool can_pair(const at::Tensor& a, const at::Tensor& b, GemmOptions options) {
+  return a.scalar_type() == at::kBFloat16 && b.scalar_type() == at::kBFloat16 &&
+         a.size(1) % 2 == 0 && a.stride(0) % 2 == 0 &&
+         (!options.transposed || b.stride(0) % 2 == 0);
+}
+
 }  // namespace
 
 bool has_gemm(const at::Tensor& a, const at::Tensor& b) {
-  static const bool bfloat16 = !bfloat16_is_faster_as_it_is() && levels().front() != Level::any;
+  static const bool widens = !has_amx() && !multiplies_pairs() && levels().front() != Level::any;
   static const bool float32 = is_amd() && levels().front() == Level::v4;
-  const bool narrow = a.scalar_type() == at::kBFloat16 || b.scalar_type() == at::kBFloat16;
-  return (narrow ? bfloat16 : float32) && has_cpu_kernel(a) && has_cpu_kernel(b);
+  if (!has_cpu_kernel(a) || !has_cpu_kernel(b)) return false;
+  const int narrow = (a.scalar_type() == at::kBFloat16) + (b.scalar_type() == at::kBFloat16);
+  return narrow == 0 ? float32 : widens || (multiplies_pairs() && narrow == 2);
 }
 
 void gemm(at::Tensor& c, const at::Tensor& given, const at::Tensor& b, GemmOptions options,
           Level level) {
-  const at::Tensor a = given.to(at::kFloat);
-  TORCH_INTERNAL_ASSERT(rows_are_contiguous(a) && rows_are_contiguous(b) && rows_are_contiguous(c));
+  TORCH_INTERNAL_ASSERT(rows_are_contiguous(given) && rows_are_contiguous(b) &&
+                        rows_are_contiguous(c));
+  const bool pairs = level == Level::v4 && multiplies_pairs() && can_pair(given, b, options);
+  const at::Tensor a = pairs ? given : given.to(at::kFloat);
   Problem p;
-  p.a = a.const_data_ptr<float>();
+  p.a = static_cast<const float*>(a.const_data_ptr());
   p.b = b.const_data_ptr();
   p.c = c.mutable_data_ptr();
   p.m = a.size(0), p.k = a.size(1), p.n = c.size(1);
@@ -150,6 +199,7 @@ void gemm(at::Tensor& c, const at::Tensor& given, const at::Tensor& b, GemmOptio
   p.b_bfloat16 = b.scalar_type() == at::kBFloat16;
   p.c_bfloat16 = c.scalar_type() == at::kBFloat16;
   p.options = options;
+  if (pairs) return multiply({48, part_of_pairs}, in_pairs(p));
   multiply(at_level(level, Version{48, part_v4}, Version{16, part_v3}, Version{8, part_any}), p);
 }
 

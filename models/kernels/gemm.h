@@ -12,10 +12,11 @@ struct GemmOptions {
   bool transposed = false, add = false;
 };
 
-/// Whether gemm() is the fastest way to a product. With bfloat16, which it widens as it reads:
-/// where the CPU does not multiply bfloat16 faster as it is (with AMX, or AMD's AVX512-BF16, whose
-/// units are full width; elsewhere they reach half of float32's rate). In float32: on AMD's CPUs
-/// with AVX-512, of which MKL leaves half unused.
+/// Whether gemm() is the fastest way to a product. With bfloat16: where the CPU does not multiply
+/// it faster as it is, by widening as it reads; on AMD's CPUs with AVX512-BF16, whose units are
+/// full width, in pairs when both factors are bfloat16 (oneDNN is slower there and keeps code for
+/// each number of rows); with AMX the library. In float32: on AMD's CPUs with AVX-512, of which MKL
+/// leaves half unused.
 bool has_gemm(const at::Tensor& a, const at::Tensor& b);
 
 /// c [M, N] = or += a [M, K] b, each float32 or bfloat16, rows contiguous; sums in float32.

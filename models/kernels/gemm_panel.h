@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <utility>
 
@@ -23,9 +25,29 @@ struct Rows {
   int64_t row;
 };
 
+// What a tile does with a number of a and a vector of b.
+struct Floats {
+  template <class Vector>
+  TPTT_INLINE static void multiply(Vector& sum, float a, const Vector& row) {
+    sum += a * row;
+  }
+};
+
+// Each float stands for two bfloat16 of the depth: vectors of 16 on machines with AVX512-BF16. The
+// instruction has a name in every compiler only as text.
+struct Pairs {
+  template <class Vector>
+  TPTT_INLINE static void multiply(Vector& sum, float a, const Vector& row) {
+    const auto pair = typename VectorOf<16>::bits{} + std::bit_cast<uint32_t>(a);
+    Vector next = sum;  // an operand by reference would keep all sums in memory
+    asm("vdpbf16ps %2, %1, %0" : "+v"(next) : "v"(row), "v"(pair));
+    sum = next;
+  }
+};
+
 // c [R, V * W] = or += a [R, k] b [k, V * W]. The new sums begin at zero: a chain over all pieces
 // of a long product would round away what comes last.
-template <int R, int V, int W>
+template <int R, int V, int W, class Numbers = Floats>
 TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, bool add) {
   using Vector = typename VectorOf<W>::type;
   Vector sum[R][V];
@@ -40,7 +62,8 @@ TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, boo
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sum[r][v] += a.at[r * a.row + i * a.step] * row[v];
+      for (int v = 0; v < V; ++v)
+        Numbers::multiply(sum[r][v], a.at[r * a.row + i * a.step], row[v]);
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
@@ -57,15 +80,15 @@ TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, boo
 }
 
 // The same for any number of rows.
-template <int R, int V, int W>
+template <int R, int V, int W, class Numbers = Floats>
 TPTT_INLINE void rows_of_tiles(Left a, Rows<const float> b, int64_t k, int64_t rows, Rows<float> c,
                                bool add) {
   const auto from = [&](int64_t r) { return Left{a.at + r * a.row, a.row, a.step}; };
   const auto to = [&](int64_t r) { return Rows<float>{c.at + r * c.row, c.row}; };
   int64_t r = 0;
-  for (; r + R <= rows; r += R) tile<R, V, W>(from(r), b, k, to(r), add);
-  for (; r + 2 <= rows; r += 2) tile<2, V, W>(from(r), b, k, to(r), add);
-  for (; r < rows; ++r) tile<1, V, W>(from(r), b, k, to(r), add);
+  for (; r + R <= rows; r += R) tile<R, V, W, Numbers>(from(r), b, k, to(r), add);
+  for (; r + 2 <= rows; r += 2) tile<2, V, W, Numbers>(from(r), b, k, to(r), add);
+  for (; r < rows; ++r) tile<1, V, W, Numbers>(from(r), b, k, to(r), add);
 }
 
 // The same for any number of columns that is a multiple of W.
@@ -146,6 +169,39 @@ TPTT_INLINE void pack_transposed(const T* b, int64_t stride, int64_t k, int64_t 
   for (int64_t i = 0; i < k; ++i)
     for (int64_t j = i < whole_k ? whole_width : 0; j < kWidth; ++j)
       panel[i * kWidth + j] = j < width ? load(b + j * stride, i) : 0.0F;
+}
+
+template <int W, class Indices = std::make_integer_sequence<int, 2 * W>>
+struct Zip;
+template <int W, int... J>
+struct Zip<W, std::integer_sequence<int, J...>> {
+  using Half = typename VectorOf<W>::half;
+  // to = first[0], second[0], first[1], ...
+  TPTT_INLINE static void apply(float* to, const Half& first, const Half& second) {
+    const auto pairs = __builtin_shufflevector(first, second, (J % 2 ? W + J / 2 : J / 2)...);
+    std::memcpy(to, &pairs, sizeof pairs);
+  }
+};
+
+// pack of 2 * pairs rows of bfloat16: a number of the panel is those of two rows.
+template <int V, int W>
+TPTT_INLINE void pack_pairs(const c10::BFloat16* b, int64_t stride, int64_t pairs, int64_t width,
+                            float* panel) {
+  for (int64_t i = 0; i < pairs; ++i) {
+    const c10::BFloat16* row = b + 2 * i * stride;
+    for (int64_t j = 0; j < V * W; j += W) {
+      const int64_t size = std::clamp<int64_t>(width - j, 0, W) * int64_t(sizeof *row);
+      typename VectorOf<W>::half first{}, second{};
+      if (size == W * sizeof *row) {
+        std::memcpy(&first, row + j, sizeof first);
+        std::memcpy(&second, row + stride + j, sizeof second);
+      } else {
+        std::memcpy(&first, row + j, size_t(size));
+        std::memcpy(&second, row + stride + j, size_t(size));
+      }
+      Zip<W>::apply(panel + i * V * W + j, first, second);
+    }
+  }
 }
 
 // A panel's rows [rows, V * W] to c, of which they are `width` columns.
