@@ -4,6 +4,10 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+#include <initializer_list>
+#include <type_traits>
+
 #include "models/kernels/attention_head.h"
 #include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
@@ -17,32 +21,64 @@ using head::Inputs;
 
 template <class T>
 TPTT_V4 void forward_v4(const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
-  head::forward<6, 4, 16>(in, o, lse, scratch);
+  head::forward<6, 4, 16, panel::Floats>(in, o, lse, scratch);
 }
 
 template <class T>
 TPTT_V3 void forward_v3(const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
-  head::forward<6, 2, 8>(in, o, lse, scratch);
+  head::forward<6, 2, 8, panel::Floats>(in, o, lse, scratch);
 }
 
 template <class T>
 void forward_any(const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
-  head::forward<2, 1, 8>(in, o, lse, scratch);
+  head::forward<2, 1, 8, panel::Floats>(in, o, lse, scratch);
 }
 
 template <class T>
 TPTT_V4 void backward_v4(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
-  head::backward<6, 4, 16>(in, grads, scratch);
+  head::backward<6, 4, 16, panel::Floats>(in, grads, scratch);
 }
 
 template <class T>
 TPTT_V3 void backward_v3(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
-  head::backward<6, 2, 8>(in, grads, scratch);
+  head::backward<6, 2, 8, panel::Floats>(in, grads, scratch);
 }
 
 template <class T>
 void backward_any(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
-  head::backward<2, 1, 8>(in, grads, scratch);
+  head::backward<2, 1, 8, panel::Floats>(in, grads, scratch);
+}
+
+TPTT_V4 void forward_in_pairs(const Inputs<c10::BFloat16>& in, head::Strided<c10::BFloat16> o,
+                              float* lse, float* scratch) {
+  head::forward<6, 4, 16, panel::Pairs>(in, o, lse, scratch);
+}
+
+TPTT_V4 void backward_in_pairs(const Inputs<c10::BFloat16>& in,
+                               const Gradients<c10::BFloat16>& grads, float* scratch) {
+  head::backward<6, 4, 16, panel::Pairs>(in, grads, scratch);
+}
+
+template <class T>
+auto forward_version(Level level, bool pairs) {
+  if constexpr (std::is_same_v<T, c10::BFloat16>)
+    if (pairs) return &forward_in_pairs;
+  return at_level(level, forward_v4<T>, forward_v3<T>, forward_any<T>);
+}
+
+template <class T>
+auto backward_version(Level level, bool pairs) {
+  if constexpr (std::is_same_v<T, c10::BFloat16>)
+    if (pairs) return &backward_in_pairs;
+  return at_level(level, backward_v4<T>, backward_v3<T>, backward_any<T>);
+}
+
+// Whether rows lie in pairs and the level has products of them.
+bool can_pair(Level level, std::initializer_list<at::Tensor> all) {
+  return level == Level::v4 && multiplies_pairs() &&
+         std::all_of(all.begin(), all.end(), [](const at::Tensor& x) {
+           return x.size(3) % 2 == 0 && x.stride(2) % 2 == 0;
+         });
 }
 
 // Head i % H of sequence i / H.
@@ -85,7 +121,7 @@ TiledAttention tiled_attention(const at::Tensor& given_q, const at::Tensor& give
                      at::empty({q.size(0), heads, length}, q.options().dtype(at::kFloat))};
   with_type(q, [&](auto t) {
     using T = decltype(t);
-    const auto forward = at_level(level, forward_v4<T>, forward_v3<T>, forward_any<T>);
+    const auto forward = forward_version<T>(level, can_pair(level, {q, k, v}));
     at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
       at::Tensor scratch = floats({head::forward_scratch(inputs_of<T>(q, k, v, 0, window, score))});
       for (int64_t i = begin; i < end; ++i)
@@ -114,7 +150,7 @@ AttentionGradients tiled_attention_backward(const at::Tensor& given_g, const at:
   at::Tensor dk = zeros(k.size(3)), dv = zeros(v.size(3));
   with_type(q, [&](auto t) {
     using T = decltype(t);
-    const auto backward = at_level(level, backward_v4<T>, backward_v3<T>, backward_any<T>);
+    const auto backward = backward_version<T>(level, can_pair(level, {q, k, v, g}));
     at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
       at::Tensor scratch =
           floats({head::backward_scratch(inputs_of<T>(q, k, v, 0, window, score))});

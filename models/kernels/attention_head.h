@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "models/kernels/attention_scores.h"
@@ -8,7 +9,8 @@
 
 // Softmax attention of one head in tiles of queries and keys: products by gemm_panel.h, R rows at a
 // time, between which a row's scores stay in the first cache. Keys that a tile of R rows does not
-// see are left out. All in float32, widths padded with zeros to whole vectors.
+// see are left out. Sums are float32 and so are factors, widths padded with zeros to whole vectors;
+// or factors are bfloat16 in pairs (panel::Pairs), weights and their gradients rounded to them.
 
 namespace tptt::head {
 
@@ -74,23 +76,87 @@ TPTT_INLINE void widen(Strided<const T> from, int64_t count, int64_t width, floa
   }
 }
 
-// [L, width] as panels [width, V * W] of rows: the right factor of a product with its transposed.
+// How many numbers of a product's depth lie in a float.
+template <class Numbers>
+constexpr int64_t kPer = std::is_same_v<Numbers, panel::Pairs> ? 2 : 1;
+
+template <class T>
+TPTT_INLINE Strided<const float> in_pairs(Strided<const T> x) {
+  return {reinterpret_cast<const float*>(x.at), x.stride / 2};
+}
+
+// Rows as the right factor of a product along them: [count / kPer, padded width].
+template <int W, class Numbers, class T>
+TPTT_INLINE void spread(Strided<const T> from, int64_t count, int64_t width, float* to) {
+  if constexpr (kPer<Numbers> == 2) {
+    panel::zip_rows<W>(from.at, from.stride, count, width, to, round_up(width, kPadding));
+  } else {
+    widen(from, count, width, to);
+  }
+}
+
+// Rows as a product's left factor, and as the right one of a product along them.
+struct Block {
+  panel::Left left;
+  const float* right;
+};
+
+template <int W, class Numbers, class T>
+TPTT_INLINE Block block_of(Strided<const T> from, int64_t count, int64_t width, float* memory) {
+  spread<W, Numbers>(from, count, width, memory);
+  if constexpr (kPer<Numbers> == 2) {
+    const Strided<const float> pairs = in_pairs(from);
+    return {{pairs.at, pairs.stride, 1}, memory};
+  } else {
+    return {{memory, round_up(width, kPadding), 1}, memory};
+  }
+}
+
+// [L, width] as panels [width / kPer, V * W] of rows: the right factor of a product with its
+// transposed.
 template <int V, int W, class T>
-TPTT_INLINE void turn(Strided<const T> from, int64_t length, int64_t width, float* to) {
+TPTT_INLINE void turn_rows(Strided<const T> from, int64_t length, int64_t width, float* to) {
   constexpr int64_t kPanel = V * W;
   for (int64_t i = 0; i < length; i += kPanel)
     panel::pack_transposed<V, W>(from.row(i), from.stride, width, std::min(kPanel, length - i),
                                  to + i * width);
 }
 
-// c [rows, keys] = a [rows, width] times the keys from `first` on; whole panels of them.
-template <int R, int V, int W>
-TPTT_INLINE void times_keys(const float* a, int64_t a_row, int64_t rows, const float* turned,
-                            int64_t width, int64_t first, int64_t keys, float* c) {
+template <int V, int W, class Numbers, class T>
+TPTT_INLINE void turn(Strided<const T> from, int64_t length, int64_t width, float* to) {
+  if constexpr (kPer<Numbers> == 2) {
+    turn_rows<V, W>(in_pairs(from), length, width / 2, to);
+  } else {
+    turn_rows<V, W>(from, length, width, to);
+  }
+}
+
+// c [rows, keys] = a [rows, depth] times the keys from `first` on; whole panels of them.
+template <int R, int V, int W, class Numbers>
+TPTT_INLINE void times_keys(panel::Left a, int64_t rows, const float* turned, int64_t depth,
+                            int64_t first, int64_t keys, float* c) {
   constexpr int64_t kPanel = V * W;
   for (int64_t i = 0; i < keys; i += kPanel)
-    panel::rows_of_tiles<R, V, W>({a, a_row, 1}, {turned + (first + i) * width, kPanel}, width,
-                                  rows, {c + i, kKeys}, false);
+    panel::rows_of_tiles<R, V, W, Numbers>(a, {turned + (first + i) * depth, kPanel}, depth, rows,
+                                           {c + i, kKeys}, false);
+}
+
+TPTT_INLINE panel::Left rows_from(panel::Left a, int64_t row) {
+  return {a.at + row * a.row, a.row, a.step};
+}
+
+// c [rows, width] += x [rows, seen keys] times y, the keys from `first` on. In pairs x is rounded,
+// at `narrowed`.
+template <int R, int V, int W, class Numbers>
+TPTT_INLINE void times_values(float* x, float* narrowed, int64_t rows, const float* y,
+                              int64_t first, int64_t seen, int64_t width, float* c) {
+  constexpr int64_t kIn = kPer<Numbers>;
+  if constexpr (kIn == 2) {
+    for (int64_t i = 0; i < rows; ++i) scores::narrow<W>(x + i * kKeys, seen, narrowed + i * kKeys);
+    x = narrowed;
+  }
+  panel::product<R, V, W, Numbers>({x, kKeys, 1}, {y + first / kIn * width, width},
+                                   (seen + kIn - 1) / kIn, rows, width, {c, width}, true);
 }
 
 // Floats that forward() and backward() take as working memory.
@@ -102,32 +168,32 @@ int64_t forward_scratch(const Inputs<T>& in) {
 }
 
 // o [L, Dv] and lse [L], the log of each row's sum of exponentials.
-template <int R, int V, int W, class T>
+template <int R, int V, int W, class Numbers, class T>
 TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* scratch) {
   const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
   const int64_t keys = round_up(in.length, kKeys);
   float* kt = scratch;
   float* v = kt + keys * in.width;
-  float* q = v + keys * values;
-  float* gathered = q + kQueries * width;
+  float* query_memory = v + keys * values;
+  float* gathered = query_memory + kQueries * width;
   auto* running = reinterpret_cast<scores::Running*>(gathered + kQueries * values);
   float* x = gathered + kQueries * (values + 2);
-  turn<V, W>(in.k, in.length, in.width, kt);
-  widen(in.v, in.length, in.value_width, v);
+  turn<V, W, Numbers>(in.k, in.length, in.width, kt);
+  spread<W, Numbers>(in.v, in.length, in.value_width, v);
   for (int64_t begin = 0; begin < in.length; begin += kQueries) {
     const int64_t count = std::min(kQueries, in.length - begin);
-    widen(in.q.from(begin), count, in.width, q);
+    const Block q = block_of<W, Numbers>(in.q.from(begin), count, in.width, query_memory);
     std::fill(gathered, gathered + count * values, 0.0F);
     std::fill(running, running + count, scores::Running{scores::kLeast, 0});
     for (const Tile& t : tiles_of(in, begin, count, V * W)) {
       for (int64_t r = 0; r < count; r += R) {
         const int64_t rows = std::min<int64_t>(R, count - r), seen = seen_keys(t, r, rows);
-        times_keys<R, V, W>(q + r * width, width, rows, kt, in.width, t.first, seen, x);
+        times_keys<R, V, W, Numbers>(rows_from(q.left, r), rows, kt, in.width / kPer<Numbers>,
+                                     t.first, seen, x);
         for (int64_t i = 0; i < rows; ++i)
           running[r + i] = scores::softmax<W>(x + i * kKeys, row_of(in, t, r + i, seen),
                                               running[r + i], gathered + (r + i) * values, values);
-        panel::product<R, V, W>({x, kKeys, 1}, {v + t.first * values, values}, seen, rows, values,
-                                {gathered + r * values, values}, true);
+        times_values<R, V, W, Numbers>(x, x, rows, v, t.first, seen, values, gathered + r * values);
       }
     }
     for (int64_t r = 0; r < count; ++r) {
@@ -153,69 +219,96 @@ template <class T>
 int64_t backward_scratch(const Inputs<T>& in) {
   const int64_t keys = round_up(in.length, kKeys), width = round_up(in.width, kPadding);
   return keys * (in.width + in.value_width + width) +
-         kQueries * (2 * width + round_up(in.value_width, kPadding) + 2 * kKeys + 1);
+         kQueries * (2 * width + round_up(in.value_width, kPadding) + 2 * kKeys + 1) +
+         kMostRows * kKeys;
 }
 
 // What a tile's backward works on: keys and values as panels, keys as rows; of the block of
 // queries q, g and delta; weights and their gradients of the whole tile.
 struct TileMemory {
-  float *kt, *vt, *k, *q, *g, *dq, *delta, *p, *dp;
+  float *kt, *vt, *k, *dq, *delta, *p, *dp, *narrowed;
+  Block q, g;
 };
 
-template <int R, int V, int W, class T>
-TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
-                               const Gradients<T>& grads) {
-  const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
-  for (int64_t r = 0; r < t.count; r += R) {
-    const int64_t rows = std::min<int64_t>(R, t.count - r), seen = seen_keys(t, r, rows);
-    float *p = m.p + r * kKeys, *dp = m.dp + r * kKeys;
-    times_keys<R, V, W>(m.q + r * width, width, rows, m.kt, in.width, t.first, seen, p);
-    times_keys<R, V, W>(m.g + r * values, values, rows, m.vt, in.value_width, t.first, seen, dp);
-    for (int64_t i = 0; i < rows; ++i) {
-      float *pi = p + i * kKeys, *dpi = dp + i * kKeys;
-      scores::gradient<W>(pi, dpi, row_of(in, t, r + i, seen), grads.lse[t.begin + r + i],
-                          m.delta[r + i]);
-      for (int64_t j = seen; j < std::min(t.size, seen + R); ++j) pi[j] = dpi[j] = 0;
-    }
-    panel::product<R, V, W>({dp, kKeys, 1}, {m.k + t.first * width, width}, seen, rows, width,
-                            {m.dq + r * width, width}, true);
+// Rows r .. r + rows of a tile: their weights, their scores' gradients, and q's.
+template <int R, int V, int W, class Numbers, class T>
+TPTT_INLINE void rows_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
+                               const float* lse, int64_t r) {
+  constexpr int64_t kIn = kPer<Numbers>;
+  const int64_t rows = std::min<int64_t>(R, t.count - r), seen = seen_keys(t, r, rows);
+  const int64_t written = std::min(t.size, seen + R), width = round_up(in.width, kPadding);
+  float *p = m.p + r * kKeys, *dp = m.dp + r * kKeys;
+  times_keys<R, V, W, Numbers>(rows_from(m.q.left, r), rows, m.kt, in.width / kIn, t.first, seen,
+                               p);
+  times_keys<R, V, W, Numbers>(rows_from(m.g.left, r), rows, m.vt, in.value_width / kIn, t.first,
+                               seen, dp);
+  for (int64_t i = 0; i < rows; ++i) {
+    float *pi = p + i * kKeys, *dpi = dp + i * kKeys;
+    scores::gradient<W>(pi, dpi, row_of(in, t, r + i, seen), lse[t.begin + r + i], m.delta[r + i]);
+    for (int64_t j = seen; j < written; ++j) pi[j] = dpi[j] = 0;
   }
-  for (int64_t j = 0; j < t.size; j += R) {
-    const int64_t keys = std::min<int64_t>(R, t.size - j);
-    const int64_t from = std::clamp<int64_t>(t.first + j - t.begin, 0, t.count);  // who sees j
-    const int64_t queries = t.count - from, at = from * kKeys + j;
-    panel::product<R, V, W>({m.p + at, 1, kKeys}, {m.g + from * values, values}, queries, keys,
-                            values, {grads.v + (t.first + j) * values, values}, true);
-    panel::product<R, V, W>({m.dp + at, 1, kKeys}, {m.q + from * width, width}, queries, keys,
-                            width, {grads.k + (t.first + j) * width, width}, true);
+  times_values<R, V, W, Numbers>(dp, m.narrowed, rows, m.k, t.first, seen, width, m.dq + r * width);
+  if constexpr (kIn == 1) return;
+  for (float* x : {p, dp}) {
+    if (rows % 2) std::fill(x + rows * kKeys, x + rows * kKeys + round_up(written, W), 0.0F);
+    for (int64_t i = 0; i < rows; i += 2)
+      scores::zip<W>(x + i * kKeys, x + (i + 1) * kKeys, written);
   }
 }
 
-template <int R, int V, int W, class T>
-TPTT_INLINE void backward(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
+// to [keys, width] += x [queries, keys]^T y [queries, width], of a tile's weights or gradients.
+template <int R, int V, int W, class Numbers>
+TPTT_INLINE void add_seen(const float* x, const float* y, int64_t queries, int64_t keys,
+                          int64_t width, float* to) {
+  constexpr int64_t kIn = kPer<Numbers>;
+  panel::product<R, V, W, Numbers>({x, 1, kIn * kKeys}, {y, width}, (queries + kIn - 1) / kIn, keys,
+                                   width, {to, width}, true);
+}
+
+template <int R, int V, int W, class Numbers, class T>
+TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
+                               const Gradients<T>& grads) {
+  constexpr int64_t kIn = kPer<Numbers>;
+  static_assert(R % kIn == 0 && kQueries % R == 0);  // pairs begin with tiles
   const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
-  const int64_t keys = round_up(in.length, kKeys);
+  for (int64_t r = 0; r < t.count; r += R) rows_backward<R, V, W, Numbers>(in, t, m, grads.lse, r);
+  for (int64_t j = 0; j < t.size; j += R) {
+    const int64_t keys = std::min<int64_t>(R, t.size - j);
+    const int64_t from = std::clamp<int64_t>(t.first + j - t.begin, 0, t.count);  // who sees j
+    const int64_t at = from * kKeys + j;
+    add_seen<R, V, W, Numbers>(m.p + at, m.g.right + from / kIn * values, t.count - from, keys,
+                               values, grads.v + (t.first + j) * values);
+    add_seen<R, V, W, Numbers>(m.dp + at, m.q.right + from / kIn * width, t.count - from, keys,
+                               width, grads.k + (t.first + j) * width);
+  }
+}
+
+template <int R, int V, int W, class Numbers, class T>
+TPTT_INLINE void backward(const Inputs<T>& in, const Gradients<T>& grads, float* scratch) {
+  const int64_t width = round_up(in.width, kPadding), keys = round_up(in.length, kKeys);
   TileMemory m;
   m.kt = scratch;
   m.vt = m.kt + keys * in.width;
   m.k = m.vt + keys * in.value_width;
-  m.q = m.k + keys * width;
-  m.dq = m.q + kQueries * width;
-  m.g = m.dq + kQueries * width;
-  m.p = m.g + kQueries * values;
+  m.dq = m.k + keys * width;
+  m.p = m.dq + kQueries * width;
   m.dp = m.p + kQueries * kKeys;
-  m.delta = m.dp + kQueries * kKeys;
-  turn<V, W>(in.k, in.length, in.width, m.kt);
-  turn<V, W>(in.v, in.length, in.value_width, m.vt);
-  widen(in.k, in.length, in.width, m.k);
+  m.narrowed = m.dp + kQueries * kKeys;
+  m.delta = m.narrowed + kMostRows * kKeys;
+  float* query_memory = m.delta + kQueries;
+  float* gradient_memory = query_memory + kQueries * width;
+  turn<V, W, Numbers>(in.k, in.length, in.width, m.kt);
+  turn<V, W, Numbers>(in.v, in.length, in.value_width, m.vt);
+  spread<W, Numbers>(in.k, in.length, in.width, m.k);
   for (int64_t begin = 0; begin < in.length; begin += kQueries) {
     const int64_t count = std::min(kQueries, in.length - begin);
-    widen(in.q.from(begin), count, in.width, m.q);
-    widen(grads.g.from(begin), count, in.value_width, m.g);
+    m.q = block_of<W, Numbers>(in.q.from(begin), count, in.width, query_memory);
+    m.g = block_of<W, Numbers>(grads.g.from(begin), count, in.value_width, gradient_memory);
     std::fill(m.dq, m.dq + count * width, 0.0F);
     for (int64_t r = 0; r < count; ++r)
       m.delta[r] = dot_simd(grads.g.row(begin + r), grads.o.row(begin + r), in.value_width);
-    for (const Tile& t : tiles_of(in, begin, count, V * W)) tile_backward<R, V, W>(in, t, m, grads);
+    for (const Tile& t : tiles_of(in, begin, count, V * W))
+      tile_backward<R, V, W, Numbers>(in, t, m, grads);
     for (int64_t r = 0; r < count; ++r)
       for (int64_t j = 0; j < in.width; ++j) store(grads.q.row(begin + r), j, m.dq[r * width + j]);
   }

@@ -104,4 +104,29 @@ TPTT_INLINE void gradient(float* p, float* dp, const Row& s, float lse, float de
   }
 }
 
+// A row's bfloat16 take the first half of its place.
+template <int W>
+TPTT_INLINE void narrow(const float* x, int64_t size, float* to) {
+  typename VectorOf<W>::type value;
+  for (int64_t i = 0; i < size; i += W) {
+    load_vector<W>(value, x + i);
+    store_vector<W>(reinterpret_cast<c10::BFloat16*>(to) + i, value);
+  }
+}
+
+// Pairs of bfloat16 of a row and the next take the row's place.
+template <int W>
+TPTT_INLINE void zip(float* row, const float* next, int64_t size) {
+  typename VectorOf<W>::type value;
+  typename VectorOf<W>::bits low, high;
+  for (int64_t i = 0; i < size; i += W) {
+    load_vector<W>(value, row + i);
+    round_vector<W>(low, value);
+    load_vector<W>(value, next + i);
+    round_vector<W>(high, value);
+    low |= high << 16;
+    std::memcpy(row + i, &low, sizeof low);
+  }
+}
+
 }  // namespace tptt::scores

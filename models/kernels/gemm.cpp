@@ -60,7 +60,7 @@ TPTT_INLINE void pack_piece_of_pairs(const Problem& p, const Part& part, int64_t
     pack_piece<V, W, float>(p, part, k0, k, piece);
   } else {
     const auto* b = static_cast<const c10::BFloat16*>(p.b) + 2 * k0 * p.ldb + part.column;
-    panel::pack_pairs<V, W>(b, p.ldb, k, part.width, piece);
+    panel::zip_rows<W>(b, p.ldb, 2 * k, part.width, piece, V * W);
   }
 }
 
@@ -121,10 +121,6 @@ bool is_amd() {
 bool has_amx() {
   return __builtin_cpu_supports("amx-bf16");
 }
-
-bool has_avx512_bf16() {
-  return __builtin_cpu_supports("avx512bf16");
-}
 #else
 bool is_amd() {
   return false;
@@ -133,17 +129,7 @@ bool is_amd() {
 bool has_amx() {
   return true;
 }
-
-bool has_avx512_bf16() {
-  return false;
-}
 #endif
-
-// Whether this machine multiplies pairs of bfloat16 at twice float32's rate.
-bool multiplies_pairs() {
-  static const bool found = is_amd() && has_avx512_bf16() && levels().front() == Level::v4;
-  return found;
-}
 
 void multiply(const Version& version, const Problem& p) {
   const int64_t panels = (p.n + version.width - 1) / version.width;

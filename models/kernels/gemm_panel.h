@@ -92,14 +92,15 @@ TPTT_INLINE void rows_of_tiles(Left a, Rows<const float> b, int64_t k, int64_t r
 }
 
 // The same for any number of columns that is a multiple of W.
-template <int R, int V, int W>
+template <int R, int V, int W, class Numbers = Floats>
 TPTT_INLINE void product(Left a, Rows<const float> b, int64_t k, int64_t rows, int64_t columns,
                          Rows<float> c, bool add) {
   const auto right = [&](int64_t n) { return Rows<const float>{b.at + n, b.row}; };
   const auto to = [&](int64_t n) { return Rows<float>{c.at + n, c.row}; };
   int64_t n = 0;
-  for (; n + V * W <= columns; n += V * W) rows_of_tiles<R, V, W>(a, right(n), k, rows, to(n), add);
-  for (; n < columns; n += W) rows_of_tiles<R, 1, W>(a, right(n), k, rows, to(n), add);
+  for (; n + V * W <= columns; n += V * W)
+    rows_of_tiles<R, V, W, Numbers>(a, right(n), k, rows, to(n), add);
+  for (; n < columns; n += W) rows_of_tiles<R, 1, W, Numbers>(a, right(n), k, rows, to(n), add);
 }
 
 template <int W, int Step, class Indices>
@@ -183,23 +184,24 @@ struct Zip<W, std::integer_sequence<int, J...>> {
   }
 };
 
-// pack of 2 * pairs rows of bfloat16: a number of the panel is those of two rows.
-template <int V, int W>
-TPTT_INLINE void pack_pairs(const c10::BFloat16* b, int64_t stride, int64_t pairs, int64_t width,
-                            float* panel) {
-  for (int64_t i = 0; i < pairs; ++i) {
-    const c10::BFloat16* row = b + 2 * i * stride;
-    for (int64_t j = 0; j < V * W; j += W) {
-      const int64_t size = std::clamp<int64_t>(width - j, 0, W) * int64_t(sizeof *row);
+// Rows [rows, width] of bfloat16 as pairs [rows / 2, columns], of a number of a row and one of the
+// next; the columns past the width and a row past the last are zero.
+template <int W>
+TPTT_INLINE void zip_rows(const c10::BFloat16* b, int64_t stride, int64_t rows, int64_t width,
+                          float* to, int64_t columns) {
+  for (int64_t i = 0; i < rows; i += 2) {
+    const c10::BFloat16* row = b + i * stride;
+    for (int64_t j = 0; j < columns; j += W) {
       typename VectorOf<W>::half first{}, second{};
-      if (size == W * sizeof *row) {
+      if (j + W <= width && i + 1 < rows) {
         std::memcpy(&first, row + j, sizeof first);
         std::memcpy(&second, row + stride + j, sizeof second);
       } else {
-        std::memcpy(&first, row + j, size_t(size));
-        std::memcpy(&second, row + stride + j, size_t(size));
+        const size_t size = size_t(std::clamp<int64_t>(width - j, 0, W)) * sizeof *row;
+        std::memcpy(&first, row + j, size);
+        if (i + 1 < rows) std::memcpy(&second, row + stride + j, size);
       }
-      Zip<W>::apply(panel + i * V * W + j, first, second);
+      Zip<W>::apply(to + i / 2 * columns + j, first, second);
     }
   }
 }

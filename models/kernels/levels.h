@@ -31,6 +31,18 @@ inline const std::vector<Level>& levels() {
   return found;
 }
 
+/// Whether this machine multiplies pairs of bfloat16 (AVX512-BF16) at twice float32's rate: AMD's
+/// do, others' units have half the width.
+inline bool multiplies_pairs() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  static const bool found = __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16") &&
+                            levels().front() == Level::v4;
+  return found;
+#else
+  return false;
+#endif
+}
+
 /// Of three functions, each compiled for its level, the one to call.
 template <class F>
 F at_level(Level level, F v4, F v3, F any) {

@@ -59,13 +59,21 @@ TPTT_INLINE void store_vector(float* to, const typename VectorOf<W>::type& value
   std::memcpy(to, &value, sizeof(value));
 }
 
+// Each number's bfloat16 in the lower half of its bits, rounded as bfloat16_bits().
 template <int W>
-TPTT_INLINE void store_vector(c10::BFloat16* to, const typename VectorOf<W>::type& value) {
+TPTT_INLINE void round_vector(typename VectorOf<W>::bits& to,
+                              const typename VectorOf<W>::type& value) {
   typename VectorOf<W>::bits bits;
   std::memcpy(&bits, &value, sizeof(bits));
   const auto rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-  const auto safe = (bits & 0x7FFFFFFF) > 0x7F800000 ? rounded * 0 + 0x7FC0 : rounded;
-  const auto half = __builtin_convertvector(safe, typename VectorOf<W>::half);
+  to = (bits & 0x7FFFFFFF) > 0x7F800000 ? rounded * 0 + 0x7FC0 : rounded;
+}
+
+template <int W>
+TPTT_INLINE void store_vector(c10::BFloat16* to, const typename VectorOf<W>::type& value) {
+  typename VectorOf<W>::bits bits;
+  round_vector<W>(bits, value);
+  const auto half = __builtin_convertvector(bits, typename VectorOf<W>::half);
   std::memcpy(to, &half, sizeof(half));
 }
 
