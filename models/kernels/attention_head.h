@@ -95,7 +95,20 @@ TPTT_INLINE void spread(Strided<const T> from, int64_t count, int64_t width, flo
   }
 }
 
-// Rows as a product's left factor, and as the right one of a product along them.
+// Rows as a product's left factor: pairs as they lie, floats at `memory`.
+template <class Numbers, class T>
+TPTT_INLINE panel::Left left_of(Strided<const T> from, int64_t count, int64_t width,
+                                float* memory) {
+  if constexpr (kPer<Numbers> == 2) {
+    const Strided<const float> pairs = in_pairs(from);
+    return {pairs.at, pairs.stride, 1};
+  } else {
+    widen(from, count, width, memory);
+    return {memory, round_up(width, kPadding), 1};
+  }
+}
+
+// Rows as the left factor, and as the right one of a product along them.
 struct Block {
   panel::Left left;
   const float* right;
@@ -103,13 +116,8 @@ struct Block {
 
 template <int W, class Numbers, class T>
 TPTT_INLINE Block block_of(Strided<const T> from, int64_t count, int64_t width, float* memory) {
-  spread<W, Numbers>(from, count, width, memory);
-  if constexpr (kPer<Numbers> == 2) {
-    const Strided<const float> pairs = in_pairs(from);
-    return {{pairs.at, pairs.stride, 1}, memory};
-  } else {
-    return {{memory, round_up(width, kPadding), 1}, memory};
-  }
+  if constexpr (kPer<Numbers> == 2) spread<W, Numbers>(from, count, width, memory);
+  return {left_of<Numbers>(from, count, width, memory), memory};
 }
 
 // [L, width] as panels [width / kPer, V * W] of rows: the right factor of a product with its
@@ -182,14 +190,14 @@ TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* s
   spread<W, Numbers>(in.v, in.length, in.value_width, v);
   for (int64_t begin = 0; begin < in.length; begin += kQueries) {
     const int64_t count = std::min(kQueries, in.length - begin);
-    const Block q = block_of<W, Numbers>(in.q.from(begin), count, in.width, query_memory);
+    const panel::Left q = left_of<Numbers>(in.q.from(begin), count, in.width, query_memory);
     std::fill(gathered, gathered + count * values, 0.0F);
     std::fill(running, running + count, scores::Running{scores::kLeast, 0});
     for (const Tile& t : tiles_of(in, begin, count, V * W)) {
       for (int64_t r = 0; r < count; r += R) {
         const int64_t rows = std::min<int64_t>(R, count - r), seen = seen_keys(t, r, rows);
-        times_keys<R, V, W, Numbers>(rows_from(q.left, r), rows, kt, in.width / kPer<Numbers>,
-                                     t.first, seen, x);
+        times_keys<R, V, W, Numbers>(rows_from(q, r), rows, kt, in.width / kPer<Numbers>, t.first,
+                                     seen, x);
         for (int64_t i = 0; i < rows; ++i)
           running[r + i] = scores::softmax<W>(x + i * kKeys, row_of(in, t, r + i, seen),
                                               running[r + i], gathered + (r + i) * values, values);

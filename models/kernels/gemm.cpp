@@ -113,23 +113,13 @@ struct Version {
   void (*part)(const Problem&, const Part&, float* piece, float* sums);
 };
 
+bool has_amx() {
 #if defined(__x86_64__) && defined(__GNUC__)
-bool is_amd() {
-  return __builtin_cpu_is("amd");
-}
-
-bool has_amx() {
   return __builtin_cpu_supports("amx-bf16");
-}
 #else
-bool is_amd() {
-  return false;
-}
-
-bool has_amx() {
   return true;
-}
 #endif
+}
 
 void multiply(const Version& version, const Problem& p) {
   const int64_t panels = (p.n + version.width - 1) / version.width;

@@ -31,12 +31,20 @@ inline const std::vector<Level>& levels() {
   return found;
 }
 
+inline bool is_amd() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  return __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
+}
+
 /// Whether this machine multiplies pairs of bfloat16 (AVX512-BF16) at twice float32's rate: AMD's
 /// do, others' units have half the width.
 inline bool multiplies_pairs() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  static const bool found = __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16") &&
-                            levels().front() == Level::v4;
+  static const bool found =
+      is_amd() && __builtin_cpu_supports("avx512bf16") && levels().front() == Level::v4;
   return found;
 #else
   return false;
