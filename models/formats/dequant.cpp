@@ -37,43 +37,42 @@ void dequantize_q8_0(const std::byte* from, int64_t numel, float* to) {
 
 namespace {
 
-// Low nibbles are the first 16 elements, high ones the rest.
+// Low nibbles are the first 16 elements, high ones the rest. `high` has the elements' fifth bits.
 template <class Value>
-void nibbles(const uint8_t* packed, float* out, Value value) {
-  for (int i = 0; i < 16; ++i) out[i] = value(packed[i] & 15, i);
-  for (int i = 0; i < 16; ++i) out[i + 16] = value(packed[i] >> 4, i + 16);
+TPTT_INLINE void nibbles(const uint8_t* packed, uint32_t high, float* out, Value value) {
+  // Each is shifted, the first one too, or they are not the same to the compiler.
+  const uint32_t first = high << 5, rest = high >> 16 << 5;
+  sixteen(out, [=](int i) { return value(int(packed[i] & 15) | int(first >> (i + 1) & 16)); });
+  sixteen(out + 16, [=](int i) { return value(int(packed[i] >> 4) | int(rest >> (i + 1) & 16)); });
 }
 
 }  // namespace
 
-void dequantize_q4_0(const std::byte* from, int64_t numel, float* to) {
+TPTT_SIMD_V4 void dequantize_q4_0(const std::byte* from, int64_t numel, float* to) {
   for_blocks<32, 18>(from, numel, to, [](const uint8_t* b, float* out) {
     const float d = half_at(b);
-    nibbles(b + 2, out, [d](int q, int) { return d * float(q - 8); });
+    nibbles(b + 2, 0, out, [d](int q) { return d * float(q - 8); });
   });
 }
 
-void dequantize_q4_1(const std::byte* from, int64_t numel, float* to) {
+TPTT_SIMD_V4 void dequantize_q4_1(const std::byte* from, int64_t numel, float* to) {
   for_blocks<32, 20>(from, numel, to, [](const uint8_t* b, float* out) {
     const float d = half_at(b), m = half_at(b + 2);
-    nibbles(b + 4, out, [d, m](int q, int) { return d * float(q) + m; });
+    nibbles(b + 4, 0, out, [d, m](int q) { return d * float(q) + m; });
   });
 }
 
 void dequantize_q5_0(const std::byte* from, int64_t numel, float* to) {
   for_blocks<32, 22>(from, numel, to, [](const uint8_t* b, float* out) {
     const float d = half_at(b);
-    const auto high = load<uint32_t>(b + 2);
-    nibbles(b + 6, out,
-            [=](int q, int i) { return d * float((q | int(high >> i & 1) << 4) - 16); });
+    nibbles(b + 6, load<uint32_t>(b + 2), out, [d](int q) { return d * float(q - 16); });
   });
 }
 
 void dequantize_q5_1(const std::byte* from, int64_t numel, float* to) {
   for_blocks<32, 24>(from, numel, to, [](const uint8_t* b, float* out) {
     const float d = half_at(b), m = half_at(b + 2);
-    const auto high = load<uint32_t>(b + 4);
-    nibbles(b + 8, out, [=](int q, int i) { return d * float(q | int(high >> i & 1) << 4) + m; });
+    nibbles(b + 8, load<uint32_t>(b + 4), out, [d, m](int q) { return d * float(q) + m; });
   });
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "models/formats/clones.h"
+
 namespace tptt {
 
 // The decoders of the file_type.cpp table: `numel` elements at `from`, whole blocks, to float32.
@@ -25,14 +27,14 @@ void dequantize_q5_k(const std::byte* from, int64_t numel, float* to);
 void dequantize_q6_k(const std::byte* from, int64_t numel, float* to);
 
 template <class T>
-T load(const void* from) {
+TPTT_INLINE T load(const void* from) {
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
 
 // No branches, so that loops over it vectorise.
-inline float half_to_float(uint16_t half) {
+TPTT_INLINE float half_to_float(uint16_t half) {
   const uint32_t magnitude = half & 0x7FFF;
   const uint32_t tiny = std::bit_cast<uint32_t>(float(int32_t(magnitude)) * 0x1p-24f);
   const uint32_t rebias = 112u << 23;
@@ -41,15 +43,26 @@ inline float half_to_float(uint16_t half) {
   return std::bit_cast<float>(bits | uint32_t(half & 0x8000) << 16);
 }
 
-inline float half_at(const void* from) {
+TPTT_INLINE float half_at(const void* from) {
   return half_to_float(load<uint16_t>(from));
 }
 
-// Calls `block` for each block of `Size` elements in `Bytes` bytes.
+// Sixteen results in a row. Unrolled they become vectors; a loop of bytes to floats does not.
+template <class Value>
+TPTT_INLINE void sixteen(float* out, Value value) {
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) out[i] = value(i);
+}
+
+// Calls `block` for each block of `Size` elements in `Bytes` bytes. Both are copies: bytes that may
+// lie where the results go would keep the loops over them from being vectorised.
 template <int Size, int Bytes, class Block>
-void for_blocks(const std::byte* from, int64_t numel, float* to, Block block) {
-  for (int64_t i = 0; i < numel / Size; ++i)
-    block(reinterpret_cast<const uint8_t*>(from) + i * Bytes, to + i * Size);
+TPTT_INLINE void for_blocks(const std::byte* from, int64_t numel, float* to, Block block) {
+  for (int64_t i = 0; i < numel / Size; ++i) {
+    uint8_t bytes[Bytes];
+    std::memcpy(bytes, from + i * Bytes, Bytes);
+    block(bytes, to + i * Size);
+  }
 }
 
 }  // namespace tptt

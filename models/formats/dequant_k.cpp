@@ -25,20 +25,20 @@ Scales unpack_scales(const uint8_t* packed, float d, float d_minimum) {
 }  // namespace
 
 // scales[16] (4 bits each of scale and minimum), qs[64] (2 bits), d, dmin.
-void dequantize_q2_k(const std::byte* from, int64_t numel, float* to) {
+TPTT_SIMD_V4 void dequantize_q2_k(const std::byte* from, int64_t numel, float* to) {
   for_blocks<256, 84>(from, numel, to, [](const uint8_t* b, float* out) {
     const float d = half_at(b + 80), d_minimum = half_at(b + 82);
     for (int g = 0; g < 16; ++g, out += 16) {
       const float scale = d * float(b[g] & 15), minimum = d_minimum * float(b[g] >> 4);
       const uint8_t* q = b + 16 + (g / 8) * 32 + (g % 2) * 16;
       const int shift = g / 2 % 4 * 2;
-      for (int i = 0; i < 16; ++i) out[i] = scale * float(q[i] >> shift & 3) - minimum;
+      sixteen(out, [=](int i) { return scale * float(q[i] >> shift & 3) - minimum; });
     }
   });
 }
 
 // hmask[32] (bit: do not subtract 4), qs[64] (2 bits), scales[12] (16 of 6 bits), d.
-void dequantize_q3_k(const std::byte* from, int64_t numel, float* to) {
+TPTT_SIMD_V4 void dequantize_q3_k(const std::byte* from, int64_t numel, float* to) {
   for_blocks<256, 110>(from, numel, to, [](const uint8_t* b, float* out) {
     const uint8_t* packed = b + 96;
     const float d = half_at(b + 108);
@@ -49,40 +49,44 @@ void dequantize_q3_k(const std::byte* from, int64_t numel, float* to) {
       const uint8_t* q = b + 32 + (g / 8) * 32 + (g % 2) * 16;
       const uint8_t* mask = b + (g % 2) * 16;
       const int shift = g / 2 % 4 * 2, bit = g / 2;
-      for (int i = 0; i < 16; ++i)
-        out[i] = scale * float((q[i] >> shift & 3) + (mask[i] >> bit & 1) * 4 - 4);
+      sixteen(out, [=](int i) {
+        return scale * float((q[i] >> shift & 3) + (mask[i] >> bit & 1) * 4 - 4);
+      });
     }
   });
 }
 
 // d, dmin, scales[12], qs[128] (4 bits).
-void dequantize_q4_k(const std::byte* from, int64_t numel, float* to) {
+TPTT_SIMD_V4 void dequantize_q4_k(const std::byte* from, int64_t numel, float* to) {
   for_blocks<256, 144>(from, numel, to, [](const uint8_t* b, float* out) {
     const Scales s = unpack_scales(b + 4, half_at(b), half_at(b + 2));
-    for (int g = 0; g < 8; ++g, out += 32) {
-      const uint8_t* q = b + 16 + (g / 2) * 32;
-      const int shift = g % 2 * 4;
-      for (int i = 0; i < 32; ++i) out[i] = s.scale[g] * float(q[i] >> shift & 15) - s.minimum[g];
+    for (int g = 0; g < 16; ++g, out += 16) {
+      const uint8_t* q = b + 16 + (g / 4) * 32 + (g % 2) * 16;
+      const int shift = g / 2 % 2 * 4;
+      const float scale = s.scale[g / 2], minimum = s.minimum[g / 2];
+      sixteen(out, [=](int i) { return scale * float(q[i] >> shift & 15) - minimum; });
     }
   });
 }
 
 // d, dmin, scales[12], qh[32] (the fifth bits), qs[128].
-void dequantize_q5_k(const std::byte* from, int64_t numel, float* to) {
+TPTT_SIMD_V4 void dequantize_q5_k(const std::byte* from, int64_t numel, float* to) {
   for_blocks<256, 176>(from, numel, to, [](const uint8_t* b, float* out) {
     const Scales s = unpack_scales(b + 4, half_at(b), half_at(b + 2));
-    const uint8_t* high = b + 16;
-    for (int g = 0; g < 8; ++g, out += 32) {
-      const uint8_t* q = b + 48 + (g / 2) * 32;
-      const int shift = g % 2 * 4;
-      for (int i = 0; i < 32; ++i)
-        out[i] = s.scale[g] * float((q[i] >> shift & 15) | (high[i] >> g & 1) << 4) - s.minimum[g];
+    for (int g = 0; g < 16; ++g, out += 16) {
+      const uint8_t* q = b + 48 + (g / 4) * 32 + (g % 2) * 16;
+      const uint8_t* high = b + 16 + (g % 2) * 16;
+      const int shift = g / 2 % 2 * 4, bit = g / 2;
+      const float scale = s.scale[g / 2], minimum = s.minimum[g / 2];
+      sixteen(out, [=](int i) {
+        return scale * float((q[i] >> shift & 15) | (high[i] >> bit & 1) << 4) - minimum;
+      });
     }
   });
 }
 
 // ql[128] (4 bits), qh[64] (2 bits), scales[16] (int8), d.
-void dequantize_q6_k(const std::byte* from, int64_t numel, float* to) {
+TPTT_SIMD_V4 void dequantize_q6_k(const std::byte* from, int64_t numel, float* to) {
   for_blocks<256, 210>(from, numel, to, [](const uint8_t* b, float* out) {
     const float d = half_at(b + 208);
     for (int g = 0; g < 16; ++g, out += 16) {
@@ -91,9 +95,9 @@ void dequantize_q6_k(const std::byte* from, int64_t numel, float* to) {
       const uint8_t* low = b + half * 64 + (row % 2) * 32 + (g % 2) * 16;
       const uint8_t* high = b + 128 + half * 32 + (g % 2) * 16;
       const int low_shift = row / 2 * 4, high_shift = row * 2;
-      for (int i = 0; i < 16; ++i)
-        out[i] =
-            scale * float(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
+      sixteen(out, [=](int i) {
+        return scale * float(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
+      });
     }
   });
 }
