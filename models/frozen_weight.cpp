@@ -78,11 +78,18 @@ at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type) {
   return all;
 }
 
+std::vector<at::Tensor> times_transposed(const at::Tensor& x,
+                                         const std::vector<const FrozenWeight*>& weights) {
+  const auto few = [&](const FrozenWeight* weight) { return has_few_rows(x, *weight); };
+  if (std::all_of(weights.begin(), weights.end(), few)) return few_rows_mm(x, weights);
+  std::vector<at::Tensor> ys;
+  for (const FrozenWeight* weight : weights) ys.push_back(times_transposed(x, *weight));
+  return ys;
+}
+
 at::Tensor times_transposed(const at::Tensor& x, const FrozenWeight& weight) {
-  if (!weight.packed()) {
-    if (has_few_rows(x, weight.dense)) return few_rows_mm(x, weight.dense);
-    if (!has_gemm(x, weight.dense)) return at::mm(x, weight.dense.t());
-  }
+  if (has_few_rows(x, weight)) return few_rows_mm(x, {&weight})[0];
+  if (!weight.packed() && !has_gemm(x, weight.dense)) return at::mm(x, weight.dense.t());
   at::Tensor y = at::empty({x.size(0), weight.rows()}, x.options());
   for_tiles(weight, x, [&](const at::Tensor& tile, int64_t begin, int64_t count) {
     at::Tensor part = y.narrow(1, begin, count);

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "models/formats/file_type.h"
 
 namespace tptt {
@@ -29,6 +31,8 @@ at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type);
 /// x [N, in] W^T -> [N, out], and g [N, out] W -> [N, in], in the type of the factor. Packed blocks
 /// give no gradient here.
 at::Tensor times_transposed(const at::Tensor& x, const FrozenWeight& weight);
+std::vector<at::Tensor> times_transposed(const at::Tensor& x,
+                                         const std::vector<const FrozenWeight*>& weights);
 at::Tensor times(const at::Tensor& g, const FrozenWeight& weight);
 /// sum [N, in] += g W.
 void add_times_(const at::Tensor& sum, const at::Tensor& g, const FrozenWeight& weight);

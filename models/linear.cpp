@@ -54,11 +54,18 @@ struct Kept {
   at::Tensor direction, factor;  // DoRA: [N, out] before its factors [out]
 };
 
-// y = x W^T + bias + scaling * dropped(x) A^T B^T. With DoRA each column of y - bias is multiplied
-// by magnitude / row norm, which counts as a constant (section 4.3 of the paper).
-at::Tensor product(const at::Tensor& x, const Frozen& f, const at::Tensor& magnitude, Kept& kept) {
+std::vector<at::Tensor> frozen_products(const at::Tensor& x, const Products& products) {
+  std::vector<const FrozenWeight*> weights;
+  for (const Frozen& f : products.all) weights.push_back(&f.weight);
+  return times_transposed(x, weights);
+}
+
+// y = x W^T, which is given, + bias + scaling * dropped(x) A^T B^T. With DoRA each column of y -
+// bias is multiplied by magnitude / row norm, which counts as a constant (section 4.3 of the
+// paper).
+at::Tensor product(at::Tensor y, const at::Tensor& x, const Frozen& f, const at::Tensor& magnitude,
+                   Kept& kept) {
   const auto type = x.scalar_type();
-  at::Tensor y = times_transposed(x, f.weight);
   if (f.has_lora) {
     kept.h = low_rank_down(f.drop(x), f.all_a);
     low_rank_up_(y, kept.h, f.all_b.t(), f.scaling);
@@ -107,12 +114,14 @@ variable_list product_backward(at::Tensor g, const at::Tensor& x, const Frozen& 
 struct SharedInput : torch::autograd::Function<SharedInput> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList learned,
                                const c10::intrusive_ptr<Products>& products) {
-    variable_list results, saved{learned.empty() ? at::Tensor() : x};
+    variable_list results = frozen_products(x, *products),
+                  saved{learned.empty() ? at::Tensor() : x};
     size_t next = 0;
-    for (const Frozen& f : products->all) {
+    for (size_t i = 0; i < results.size(); ++i) {
+      const Frozen& f = products->all[i];
       Kept kept;
       const bool dora = f.row_norms.defined();
-      results.push_back(product(x, f, dora ? learned[next + 2] : at::Tensor(), kept));
+      results[i] = product(results[i], x, f, dora ? learned[next + 2] : at::Tensor(), kept);
       next += f.has_lora ? (dora ? 3 : 2) : 0;
       for (const at::Tensor& part : {kept.h, kept.direction, kept.factor}) saved.push_back(part);
     }
@@ -231,10 +240,12 @@ std::vector<at::Tensor> forward_all(const std::vector<const Linear*>& linears, c
     if (linear->lora->magnitude.defined()) learned.push_back(linear->lora->magnitude);
   }
   if (learns) return SharedInput::apply(x, at::TensorList(learned), products);
+  results = frozen_products(x, *products);
   for (size_t i = 0; i < linears.size(); ++i) {
     const auto& lora = linears[i]->lora;
     Kept kept;
-    results.push_back(product(x, products->all[i], lora ? lora->magnitude : at::Tensor(), kept));
+    results[i] =
+        product(results[i], x, products->all[i], lora ? lora->magnitude : at::Tensor(), kept);
   }
   return results;
 }

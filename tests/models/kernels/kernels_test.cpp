@@ -188,10 +188,31 @@ TEST_CASE("few rows are multiplied as many are") {
   const int64_t rows = GENERATE(1, 4), out = GENERATE(3, 130);
   const auto [x, x64] = numbers({rows, 70}, type);
   const auto [w, w64] = numbers({out, 70}, type);
-  CHECK_FALSE(has_few_rows(x, w));  // a gradient may be asked for
+  const auto [v, v64] = numbers({37, 70}, type);
+  const FrozenWeight first{w, {}}, second{v, {}};
+  CHECK_FALSE(has_few_rows(x, first));  // a gradient may be asked for
   c10::AutoGradMode no_grad(false);
-  REQUIRE(has_few_rows(x, w));
-  CHECK(apart(few_rows_mm(x, w), at::mm(x64, w64.t())) < bound(type));
+  REQUIRE(has_few_rows(x, first));
+  const auto ys = few_rows_mm(x, {&first, &second});
+  CHECK(apart(ys[0], at::mm(x64, w64.t())) < bound(type));
+  CHECK(apart(ys[1], at::mm(x64, v64.t())) < bound(type));
+}
+
+TEST_CASE("few rows are multiplied by blocks as they are decoded") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const auto [x, x64] = numbers({GENERATE(1, 3), 64}, type);
+  FrozenWeight weight;
+  weight.type = FileType::Q8_0;
+  weight.in = 64;
+  weight.blocks = at::randint(0, 256, {130, 2 * 34}, at::kByte);
+  for (const int64_t scale : {0, 34}) {  // of each block, in float16: 1/16
+    weight.blocks.select(1, scale).fill_(0);
+    weight.blocks.select(1, scale + 1).fill_(0x2C);
+  }
+  c10::AutoGradMode no_grad(false);
+  REQUIRE(has_few_rows(x, weight));
+  const at::Tensor w64 = to_dense(weight, at::kFloat).to(at::kDouble);
+  CHECK(apart(few_rows_mm(x, {&weight})[0], at::mm(x64, w64.t())) < bound(type));
 }
 
 TEST_CASE("LoRA's products are those of matrices") {
