@@ -9,6 +9,7 @@
 #include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
 #include "models/kernels/gemm_panel.h"
+#include "models/kernels/library_gemm.h"
 
 // Goto's scheme without the packing of a: rows of activations lie well as they are. A task takes a
 // panel of columns of b through all rows, kDepth at a time, so that a packed piece stays in the
@@ -113,7 +114,8 @@ struct Version {
   void (*part)(const Problem&, const Part&, float* piece, float* sums);
 };
 
-bool has_amx() {
+// Whether the library multiplies bfloat16 by instructions that are not here (AMX, ARM's).
+bool library_is_faster() {
 #if defined(__x86_64__) && defined(__GNUC__)
   return __builtin_cpu_supports("amx-bf16");
 #else
@@ -153,17 +155,22 @@ bool can_pair(const at::Tensor& a, const at::Tensor& b, GemmOptions options) {
 }  // namespace
 
 bool has_gemm(const at::Tensor& a, const at::Tensor& b) {
-  static const bool widens = !has_amx() && !multiplies_pairs() && levels().front() != Level::any;
+  static const bool both = multiplies_pairs() || library_is_faster();
+  static const bool widens = !both && levels().front() != Level::any;
   static const bool float32 = is_amd() && levels().front() == Level::v4;
   if (!has_cpu_kernel(a) || !has_cpu_kernel(b)) return false;
   const int narrow = (a.scalar_type() == at::kBFloat16) + (b.scalar_type() == at::kBFloat16);
-  return narrow == 0 ? float32 : widens || (multiplies_pairs() && narrow == 2);
+  return narrow == 0 ? float32 : widens || (both && narrow == 2);
 }
 
 void gemm(at::Tensor& c, const at::Tensor& given, const at::Tensor& b, GemmOptions options,
           Level level) {
   TORCH_INTERNAL_ASSERT(rows_are_contiguous(given) && rows_are_contiguous(b) &&
                         rows_are_contiguous(c));
+  const bool narrow = given.scalar_type() == at::kBFloat16 && b.scalar_type() == at::kBFloat16 &&
+                      c.scalar_type() == at::kBFloat16;
+  if (narrow && level == levels().front() && library_is_faster())
+    return library_gemm(c, given, b, options);
   const bool pairs = level == Level::v4 && multiplies_pairs() && can_pair(given, b, options);
   const at::Tensor a = pairs ? given : given.to(at::kFloat);
   Problem p;

@@ -15,8 +15,8 @@ struct GemmOptions {
 /// Whether gemm() is the fastest way to a product. With bfloat16: where the CPU does not multiply
 /// it faster as it is, by widening as it reads; on AMD's CPUs with AVX512-BF16, whose units are
 /// full width, in pairs when both factors are bfloat16 (oneDNN is slower there and keeps code for
-/// each number of rows); with AMX the library. In float32: on AMD's CPUs with AVX-512, of which MKL
-/// leaves half unused.
+/// each number of rows); with AMX by the library, which gets a part for each thread. In float32: on
+/// AMD's CPUs with AVX-512, of which MKL leaves half unused.
 bool has_gemm(const at::Tensor& a, const at::Tensor& b);
 
 /// c [M, N] = or += a [M, K] b, each float32 or bfloat16, rows contiguous; sums in float32.
