@@ -11,6 +11,7 @@
 #include "models/kernels/attention_head.h"
 #include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
+#include "models/kernels/gemm_tiles.h"
 #include "models/kernels/levels.h"
 
 namespace tptt {
@@ -59,23 +60,35 @@ TPTT_V4 void backward_in_pairs(const Inputs<c10::BFloat16>& in,
   head::backward<6, 4, 16, panel::Pairs>(in, grads, scratch);
 }
 
+TPTT_V4 void forward_in_tiles(const Inputs<c10::BFloat16>& in, head::Strided<c10::BFloat16> o,
+                              float* lse, float* scratch) {
+  const panel::TileRegisters registers;
+  head::forward<16, 4, 16, panel::Tiles>(in, o, lse, scratch);
+}
+
+TPTT_V4 void backward_in_tiles(const Inputs<c10::BFloat16>& in,
+                               const Gradients<c10::BFloat16>& grads, float* scratch) {
+  const panel::TileRegisters registers;
+  head::backward<16, 4, 16, panel::Tiles>(in, grads, scratch);
+}
+
 template <class T>
 auto forward_version(Level level, bool pairs) {
   if constexpr (std::is_same_v<T, c10::BFloat16>)
-    if (pairs) return &forward_in_pairs;
+    if (pairs) return multiplies_tiles() ? &forward_in_tiles : &forward_in_pairs;
   return at_level(level, forward_v4<T>, forward_v3<T>, forward_any<T>);
 }
 
 template <class T>
 auto backward_version(Level level, bool pairs) {
   if constexpr (std::is_same_v<T, c10::BFloat16>)
-    if (pairs) return &backward_in_pairs;
+    if (pairs) return multiplies_tiles() ? &backward_in_tiles : &backward_in_pairs;
   return at_level(level, backward_v4<T>, backward_v3<T>, backward_any<T>);
 }
 
 // Whether rows lie in pairs and the level has products of them.
 bool can_pair(Level level, std::initializer_list<at::Tensor> all) {
-  return level == Level::v4 && multiplies_pairs() &&
+  return level == Level::v4 && (multiplies_pairs() || multiplies_tiles()) &&
          std::all_of(all.begin(), all.end(), [](const at::Tensor& x) {
            return x.size(3) % 2 == 0 && x.stride(2) % 2 == 0;
          });

@@ -10,13 +10,14 @@
 // Softmax attention of one head in tiles of queries and keys: products by gemm_panel.h, R rows at a
 // time, between which a row's scores stay in the first cache. Keys that a tile of R rows does not
 // see are left out. Sums are float32 and so are factors, widths padded with zeros to whole vectors;
-// or factors are bfloat16 in pairs (panel::Pairs), weights and their gradients rounded to them.
+// or factors are bfloat16 in pairs (panel::Pairs, Tiles), weights and their gradients rounded to
+// them.
 
 namespace tptt::head {
 
 constexpr int64_t kQueries = 96, kKeys = 192;  // of a tile: multiples of rows and of panels
 constexpr int64_t kPadding = 16;               // widths are multiples of it
-constexpr int64_t kMostRows = 8;               // at a time
+constexpr int64_t kMostRows = 16;              // at a time
 
 // Rows of numbers side by side, `stride` apart.
 template <class T>
@@ -76,10 +77,6 @@ TPTT_INLINE void widen(Strided<const T> from, int64_t count, int64_t width, floa
   }
 }
 
-// How many numbers of a product's depth lie in a float.
-template <class Numbers>
-constexpr int64_t kPer = std::is_same_v<Numbers, panel::Pairs> ? 2 : 1;
-
 template <class T>
 TPTT_INLINE Strided<const float> in_pairs(Strided<const T> x) {
   return {reinterpret_cast<const float*>(x.at), x.stride / 2};
@@ -88,7 +85,7 @@ TPTT_INLINE Strided<const float> in_pairs(Strided<const T> x) {
 // Rows as the right factor of a product along them: [count / kPer, padded width].
 template <int W, class Numbers, class T>
 TPTT_INLINE void spread(Strided<const T> from, int64_t count, int64_t width, float* to) {
-  if constexpr (kPer<Numbers> == 2) {
+  if constexpr (Numbers::kPer == 2) {
     panel::zip_rows<W>(from.at, from.stride, count, width, to, round_up(width, kPadding));
   } else {
     widen(from, count, width, to);
@@ -99,7 +96,7 @@ TPTT_INLINE void spread(Strided<const T> from, int64_t count, int64_t width, flo
 template <class Numbers, class T>
 TPTT_INLINE panel::Left left_of(Strided<const T> from, int64_t count, int64_t width,
                                 float* memory) {
-  if constexpr (kPer<Numbers> == 2) {
+  if constexpr (Numbers::kPer == 2) {
     const Strided<const float> pairs = in_pairs(from);
     return {pairs.at, pairs.stride, 1};
   } else {
@@ -116,7 +113,7 @@ struct Block {
 
 template <int W, class Numbers, class T>
 TPTT_INLINE Block block_of(Strided<const T> from, int64_t count, int64_t width, float* memory) {
-  if constexpr (kPer<Numbers> == 2) spread<W, Numbers>(from, count, width, memory);
+  if constexpr (Numbers::kPer == 2) spread<W, Numbers>(from, count, width, memory);
   return {left_of<Numbers>(from, count, width, memory), memory};
 }
 
@@ -132,7 +129,7 @@ TPTT_INLINE void turn_rows(Strided<const T> from, int64_t length, int64_t width,
 
 template <int V, int W, class Numbers, class T>
 TPTT_INLINE void turn(Strided<const T> from, int64_t length, int64_t width, float* to) {
-  if constexpr (kPer<Numbers> == 2) {
+  if constexpr (Numbers::kPer == 2) {
     turn_rows<V, W>(in_pairs(from), length, width / 2, to);
   } else {
     turn_rows<V, W>(from, length, width, to);
@@ -158,7 +155,7 @@ TPTT_INLINE panel::Left rows_from(panel::Left a, int64_t row) {
 template <int R, int V, int W, class Numbers>
 TPTT_INLINE void times_values(float* x, float* narrowed, int64_t rows, const float* y,
                               int64_t first, int64_t seen, int64_t width, float* c) {
-  constexpr int64_t kIn = kPer<Numbers>;
+  constexpr int64_t kIn = Numbers::kPer;
   if constexpr (kIn == 2) {
     for (int64_t i = 0; i < rows; ++i) scores::narrow<W>(x + i * kKeys, seen, narrowed + i * kKeys);
     x = narrowed;
@@ -196,7 +193,7 @@ TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* s
     for (const Tile& t : tiles_of(in, begin, count, V * W)) {
       for (int64_t r = 0; r < count; r += R) {
         const int64_t rows = std::min<int64_t>(R, count - r), seen = seen_keys(t, r, rows);
-        times_keys<R, V, W, Numbers>(rows_from(q, r), rows, kt, in.width / kPer<Numbers>, t.first,
+        times_keys<R, V, W, Numbers>(rows_from(q, r), rows, kt, in.width / Numbers::kPer, t.first,
                                      seen, x);
         for (int64_t i = 0; i < rows; ++i)
           running[r + i] = scores::softmax<W>(x + i * kKeys, row_of(in, t, r + i, seen),
@@ -242,7 +239,7 @@ struct TileMemory {
 template <int R, int V, int W, class Numbers, class T>
 TPTT_INLINE void rows_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
                                const float* lse, int64_t r) {
-  constexpr int64_t kIn = kPer<Numbers>;
+  constexpr int64_t kIn = Numbers::kPer;
   const int64_t rows = std::min<int64_t>(R, t.count - r), seen = seen_keys(t, r, rows);
   const int64_t written = std::min(t.size, seen + R), width = round_up(in.width, kPadding);
   float *p = m.p + r * kKeys, *dp = m.dp + r * kKeys;
@@ -268,7 +265,7 @@ TPTT_INLINE void rows_backward(const Inputs<T>& in, const Tile& t, const TileMem
 template <int R, int V, int W, class Numbers>
 TPTT_INLINE void add_seen(const float* x, const float* y, int64_t queries, int64_t keys,
                           int64_t width, float* to) {
-  constexpr int64_t kIn = kPer<Numbers>;
+  constexpr int64_t kIn = Numbers::kPer;
   panel::product<R, V, W, Numbers>({x, 1, kIn * kKeys}, {y, width}, (queries + kIn - 1) / kIn, keys,
                                    width, {to, width}, true);
 }
@@ -276,7 +273,7 @@ TPTT_INLINE void add_seen(const float* x, const float* y, int64_t queries, int64
 template <int R, int V, int W, class Numbers, class T>
 TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
                                const Gradients<T>& grads) {
-  constexpr int64_t kIn = kPer<Numbers>;
+  constexpr int64_t kIn = Numbers::kPer;
   static_assert(R % kIn == 0 && kQueries % R == 0);  // pairs begin with tiles
   const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
   for (int64_t r = 0; r < t.count; r += R) rows_backward<R, V, W, Numbers>(in, t, m, grads.lse, r);

@@ -25,8 +25,10 @@ struct Rows {
   int64_t row;
 };
 
-// What a tile does with a number of a and a vector of b.
+// What a tile does with a number of a and a vector of b. kPer: how many of the depth lie in a
+// float.
 struct Floats {
+  static constexpr int kPer = 1;
   template <class Vector>
   TPTT_INLINE static void multiply(Vector& sum, float a, const Vector& row) {
     sum += a * row;
@@ -36,6 +38,7 @@ struct Floats {
 // Each float stands for two bfloat16 of the depth: vectors of 16 on machines with AVX512-BF16. The
 // instruction has a name in every compiler only as text.
 struct Pairs {
+  static constexpr int kPer = 2;
   template <class Vector>
   TPTT_INLINE static void multiply(Vector& sum, float a, const Vector& row) {
     const auto pair = typename VectorOf<16>::bits{} + std::bit_cast<uint32_t>(a);
@@ -79,16 +82,20 @@ TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, boo
     }
 }
 
-// The same for any number of rows.
+// The same for any number of rows; Numbers may have a way of their own (gemm_tiles.h).
 template <int R, int V, int W, class Numbers = Floats>
 TPTT_INLINE void rows_of_tiles(Left a, Rows<const float> b, int64_t k, int64_t rows, Rows<float> c,
                                bool add) {
-  const auto from = [&](int64_t r) { return Left{a.at + r * a.row, a.row, a.step}; };
-  const auto to = [&](int64_t r) { return Rows<float>{c.at + r * c.row, c.row}; };
-  int64_t r = 0;
-  for (; r + R <= rows; r += R) tile<R, V, W, Numbers>(from(r), b, k, to(r), add);
-  for (; r + 2 <= rows; r += 2) tile<2, V, W, Numbers>(from(r), b, k, to(r), add);
-  for (; r < rows; ++r) tile<1, V, W, Numbers>(from(r), b, k, to(r), add);
+  if constexpr (requires { Numbers::template all_rows<V>(a, b, k, rows, c, add); }) {
+    Numbers::template all_rows<V>(a, b, k, rows, c, add);
+  } else {
+    const auto from = [&](int64_t r) { return Left{a.at + r * a.row, a.row, a.step}; };
+    const auto to = [&](int64_t r) { return Rows<float>{c.at + r * c.row, c.row}; };
+    int64_t r = 0;
+    for (; r + R <= rows; r += R) tile<R, V, W, Numbers>(from(r), b, k, to(r), add);
+    for (; r + 2 <= rows; r += 2) tile<2, V, W, Numbers>(from(r), b, k, to(r), add);
+    for (; r < rows; ++r) tile<1, V, W, Numbers>(from(r), b, k, to(r), add);
+  }
 }
 
 // The same for any number of columns that is a multiple of W.

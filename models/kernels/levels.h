@@ -2,6 +2,11 @@
 
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 // Loops that are written for vectors of a width of their own exist once for each level of
 // instructions, chosen when they run.
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -45,6 +50,20 @@ inline bool multiplies_pairs() {
 #if defined(__x86_64__) && defined(__GNUC__)
   static const bool found =
       is_amd() && __builtin_cpu_supports("avx512bf16") && levels().front() == Level::v4;
+  return found;
+#else
+  return false;
+#endif
+}
+
+/// Whether this machine multiplies tiles of pairs of bfloat16 (AMX), which Linux lets a process use
+/// when it asks.
+inline bool multiplies_tiles() {
+#if defined(__x86_64__) && defined(__GNUC__) && defined(__linux__)
+  constexpr int kAsk = 0x1023, kTiles = 18;  // ARCH_REQ_XCOMP_PERM, the tiles' state
+  static const bool found = __builtin_cpu_supports("amx-bf16") &&
+                            __builtin_cpu_supports("avx512bf16") && levels().front() == Level::v4 &&
+                            syscall(SYS_arch_prctl, kAsk, kTiles) == 0;
   return found;
 #else
   return false;
