@@ -9,17 +9,24 @@
 #include <vector>
 
 #include "models/kernels/dispatch.h"
-#include "models/kernels/simd.h"
+#include "models/kernels/vectors.h"
 
 namespace tptt {
 namespace {
 
 constexpr int64_t kAtOnce = 4;     // rows of m, or of x: sums that do not wait for each other
-constexpr int64_t kColumns = 256;  // of a tile of the outer product
+constexpr int64_t kColumns = 256;  // of a tile of the outer product at most
 
 struct Sizes {
   int64_t rows, size, r;
 };
+
+// As wide as may be, but as many for each thread; whole vectors.
+int64_t columns_a_tile(int64_t size) {
+  const int64_t threads = at::get_num_threads(), a_turn = threads * kColumns;
+  const int64_t tiles = (size + a_turn - 1) / a_turn * threads;
+  return round_up((size + tiles - 1) / tiles, 16);
+}
 
 // Four rows from `first` on, of which those past the end are the last one.
 struct Four {
@@ -154,12 +161,13 @@ at::Tensor low_rank_outer(const at::Tensor& h, const at::Tensor& given) {
   at::Tensor out = at::empty({s.r, s.size}, h.options());
   with_type(x, [&](auto t) {
     using T = decltype(t);
-    at::parallel_for(0, (s.size + kColumns - 1) / kColumns, 1, [&](int64_t begin, int64_t end) {
+    const int64_t columns = columns_a_tile(s.size);
+    at::parallel_for(0, (s.size + columns - 1) / columns, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> sums(static_cast<size_t>(s.r * kColumns));
       for (int64_t tile = begin; tile < end; ++tile)
         outer_columns(left.const_data_ptr<float>(), x.const_data_ptr<T>(),
-                      out.mutable_data_ptr<float>(), s, tile * kColumns,
-                      std::min(kColumns, s.size - tile * kColumns), sums.data());
+                      out.mutable_data_ptr<float>(), s, tile * columns,
+                      std::min(columns, s.size - tile * columns), sums.data());
     });
   });
   return out;
