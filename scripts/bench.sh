@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures every figure of docs/performance.md again, this program and its peers in turn, and writes docs/results/speed.md:
-# about an hour, alone on the machine. Stands on setup.sh and on the Python peers, which it installs.
+# Measures every figure of docs/performance.md again, this program and its peers in turn, and writes docs/results/speed-VENDOR.md
+# of the CPU's: about an hour, alone on the machine. Stands on setup.sh and on the Python peers, which it installs.
 # usage: bench.sh TEXT_FILE ALPACA_JSONL DOLLY_JSONL        ROUNDS=2 is how often a comparison is repeated
 set -euo pipefail
 [ $# -eq 3 ] || { sed -n 2,4p "$0" >&2; exit 2; }
@@ -8,7 +8,8 @@ text=$(realpath "$1") alpaca=$(realpath "$2") dolly=$(realpath "$3")
 cd "$(dirname "$0")/.."
 ./scripts/setup.sh
 ./scripts/peers.sh
-rounds=${ROUNDS:-2} model=.cache/smollm2 out=docs/results/speed.md
+rounds=${ROUNDS:-2} model=.cache/smollm2
+out=docs/results/speed-$(lscpu | sed -n 's/^Vendor ID: *\(Authentic\|Genuine\)\?//p' | tr '[:upper:]' '[:lower:]').md
 gguf=${TPTT_MODELS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tptt}/SmolLM2-135M-Instruct.Q4_1.gguf
 python=.venv-peers/bin/python part=$(mktemp)
 trap 'rm -f "$part"' EXIT

@@ -54,8 +54,8 @@ TPTT_INLINE void sixteen(float* out, Value value) {
   for (int i = 0; i < 16; ++i) out[i] = value(i);
 }
 
-// Calls `block` for each block of `Size` elements in `Bytes` bytes. Both are copies: bytes that may
-// lie where the results go would keep the loops over them from being vectorised.
+// Calls `block` for each block of `Size` elements in `Bytes` bytes. Its bytes are copied: those
+// that may lie where the results go would keep the loops over them from being vectorised.
 template <int Size, int Bytes, class Block>
 TPTT_INLINE void for_blocks(const std::byte* from, int64_t numel, float* to, Block block) {
   for (int64_t i = 0; i < numel / Size; ++i) {

@@ -105,6 +105,7 @@ std::vector<at::Tensor> few_rows_mm(const at::Tensor& x,
   const auto multiply_part = [&](size_t i, int64_t begin, int64_t end, auto t) {
     using T = decltype(t);
     const FrozenWeight& weight = *weights[i];
+    if (begin >= end) return;
     const Product p{wide.const_data_ptr<float>(), x.size(0), x.size(1), weight.rows()};
     T* y = ys[i].mutable_data_ptr<T>();
     if (weight.packed()) return multiply_blocks(p, weight, y, begin, end);

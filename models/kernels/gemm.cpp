@@ -114,7 +114,7 @@ struct Version {
   void (*part)(const Problem&, const Part&, float* piece, float* sums);
 };
 
-// Whether the library multiplies bfloat16 by instructions that are not here (AMX, ARM's).
+// Whether the library multiplies bfloat16 by instructions not used here (AMX, ARM's).
 bool library_is_faster() {
 #if defined(__x86_64__) && defined(__GNUC__)
   return __builtin_cpu_supports("amx-bf16");

@@ -83,7 +83,7 @@ TPTT_INLINE void store_sums(float* to, int64_t row, std::integer_sequence<int, N
 
 }  // namespace tmm
 
-// As Pairs, in the tiles' registers: where rows and depth do not fill tiles, by Pairs itself.
+// As Pairs, in the tiles' registers: rows and depth that do not fill them go by Pairs itself.
 struct Tiles {
   static constexpr int kPer = 2;
 

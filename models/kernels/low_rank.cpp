@@ -24,7 +24,7 @@ struct Sizes {
 // As wide as may be, but as many for each thread; whole vectors.
 int64_t columns_a_tile(int64_t size) {
   const int64_t threads = at::get_num_threads(), a_turn = threads * kColumns;
-  const int64_t tiles = (size + a_turn - 1) / a_turn * threads;
+  const int64_t tiles = std::max<int64_t>(1, (size + a_turn - 1) / a_turn) * threads;
   return round_up((size + tiles - 1) / tiles, 16);
 }
 
