@@ -35,7 +35,7 @@ section "Steps with and without a memory, beside the Python package" train_step.
 section "Instructions of real length, beside Transformers' Trainer" real_data.py build/tptt $model "$alpaca" "$dolly" "$rounds"
 section "A quantised base kept packed" packed_base.py build/tptt "$gguf" "$text"
 section "8,192 tokens in one sequence" long_context.py build/tptt $model "$text" fits
-section "Decoding" decode.py build/tptt $model "$rounds"
+section "Decoding" decode.py build/tptt $model "$gguf" "$rounds"
 section "A base of Mistral 7B's shape" large_base.py build/tptt "$gguf" "$text"
 section "Forecasts" forecast.py build/tptt $model "$gguf" "$text" "$alpaca"
 section "Memory over 2,000 steps" flat_memory.py build/tptt $model "$text"
