@@ -18,16 +18,13 @@ namespace {
 // Decoded at once: small enough for the second-level cache, large enough for a matrix product.
 constexpr int64_t kTileNumbers = 512 * 1024;
 
-// Decodes one row of blocks to float32 or bfloat16.
-void decode_row(const FrozenWeight& weight, int64_t row, at::Tensor& to, int64_t to_row,
-                std::vector<float>& buffer) {
-  const auto* from = reinterpret_cast<const std::byte*>(weight.blocks.const_data_ptr<uint8_t>()) +
-                     row * weight.blocks.size(1);
+// A row of blocks as a row of `to`, in float32 or bfloat16.
+void decode_into(const FrozenWeight& weight, int64_t row, at::Tensor& to, int64_t to_row,
+                 std::vector<float>& buffer) {
   if (to.scalar_type() == at::kFloat)
-    return to_float32(weight.type, from, weight.in,
-                      to.mutable_data_ptr<float>() + to_row * weight.in);
+    return decode_row(weight, row, to.mutable_data_ptr<float>() + to_row * weight.in);
   buffer.resize(size_t(weight.in));
-  to_float32(weight.type, from, weight.in, buffer.data());
+  decode_row(weight, row, buffer.data());
   auto* out = to.mutable_data_ptr<c10::BFloat16>() + to_row * weight.in;
   std::copy(buffer.begin(), buffer.end(), out);
 }
@@ -37,7 +34,7 @@ void decode(const FrozenWeight& weight, int64_t begin, int64_t count, at::Tensor
   const int64_t grain = std::max<int64_t>(1, 8192 / weight.in);
   at::parallel_for(0, count, grain, [&](int64_t first, int64_t last) {
     std::vector<float> buffer;
-    for (int64_t i = first; i < last; ++i) decode_row(weight, begin + i, tile, i, buffer);
+    for (int64_t i = first; i < last; ++i) decode_into(weight, begin + i, tile, i, buffer);
   });
 }
 
@@ -70,6 +67,11 @@ void add_products(at::Tensor sum, const at::Tensor& g, const FrozenWeight& weigh
 }
 
 }  // namespace
+
+void decode_row(const FrozenWeight& weight, int64_t row, float* to) {
+  const uint8_t* blocks = weight.blocks.const_data_ptr<uint8_t>() + row * weight.blocks.size(1);
+  to_float32(weight.type, reinterpret_cast<const std::byte*>(blocks), weight.in, to);
+}
 
 at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type) {
   if (!weight.packed()) return weight.dense.to(type);
@@ -116,7 +118,7 @@ at::Tensor rows_of(const FrozenWeight& weight, const at::Tensor& ids, at::Scalar
   at::Tensor rows = at::empty({wanted.numel(), weight.in}, at::TensorOptions().dtype(type));
   std::vector<float> buffer;
   for (int64_t i = 0; i < wanted.numel(); ++i)
-    decode_row(weight, wanted.const_data_ptr<int64_t>()[i], rows, i, buffer);
+    decode_into(weight, wanted.const_data_ptr<int64_t>()[i], rows, i, buffer);
   return rows.to(ids.device());
 }
 

@@ -31,11 +31,15 @@ at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type);
 /// x [N, in] W^T -> [N, out], and g [N, out] W -> [N, in], in the type of the factor. Packed blocks
 /// give no gradient here.
 at::Tensor times_transposed(const at::Tensor& x, const FrozenWeight& weight);
+/// The same with several weights.
 std::vector<at::Tensor> times_transposed(const at::Tensor& x,
                                          const std::vector<const FrozenWeight*>& weights);
 at::Tensor times(const at::Tensor& g, const FrozenWeight& weight);
 /// sum [N, in] += g W.
 void add_times_(const at::Tensor& sum, const at::Tensor& g, const FrozenWeight& weight);
+
+/// A row of blocks in float32 -> to [in].
+void decode_row(const FrozenWeight& weight, int64_t row, float* to);
 
 /// The rows of the ids [N] -> [N, in].
 at::Tensor rows_of(const FrozenWeight& weight, const at::Tensor& ids, at::ScalarType type);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <type_traits>
 #include <vector>
 
 #include "models/kernels/attention_scores.h"
@@ -146,10 +145,6 @@ TPTT_INLINE void times_keys(panel::Left a, int64_t rows, const float* turned, in
                                            {c + i, kKeys}, false);
 }
 
-TPTT_INLINE panel::Left rows_from(panel::Left a, int64_t row) {
-  return {a.at + row * a.row, a.row, a.step};
-}
-
 // c [rows, width] += x [rows, seen keys] times y, the keys from `first` on. In pairs x is rounded,
 // at `narrowed`.
 template <int R, int V, int W, class Numbers>
@@ -193,7 +188,7 @@ TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* s
     for (const Tile& t : tiles_of(in, begin, count, V * W)) {
       for (int64_t r = 0; r < count; r += R) {
         const int64_t rows = std::min<int64_t>(R, count - r), seen = seen_keys(t, r, rows);
-        times_keys<R, V, W, Numbers>(rows_from(q, r), rows, kt, in.width / Numbers::kPer, t.first,
+        times_keys<R, V, W, Numbers>(q.rows_from(r), rows, kt, in.width / Numbers::kPer, t.first,
                                      seen, x);
         for (int64_t i = 0; i < rows; ++i)
           running[r + i] = scores::softmax<W>(x + i * kKeys, row_of(in, t, r + i, seen),
@@ -243,9 +238,8 @@ TPTT_INLINE void rows_backward(const Inputs<T>& in, const Tile& t, const TileMem
   const int64_t rows = std::min<int64_t>(R, t.count - r), seen = seen_keys(t, r, rows);
   const int64_t written = std::min(t.size, seen + R), width = round_up(in.width, kPadding);
   float *p = m.p + r * kKeys, *dp = m.dp + r * kKeys;
-  times_keys<R, V, W, Numbers>(rows_from(m.q.left, r), rows, m.kt, in.width / kIn, t.first, seen,
-                               p);
-  times_keys<R, V, W, Numbers>(rows_from(m.g.left, r), rows, m.vt, in.value_width / kIn, t.first,
+  times_keys<R, V, W, Numbers>(m.q.left.rows_from(r), rows, m.kt, in.width / kIn, t.first, seen, p);
+  times_keys<R, V, W, Numbers>(m.g.left.rows_from(r), rows, m.vt, in.value_width / kIn, t.first,
                                seen, dp);
   for (int64_t i = 0; i < rows; ++i) {
     float *pi = p + i * kKeys, *dpi = dp + i * kKeys;
@@ -274,6 +268,7 @@ template <int R, int V, int W, class Numbers, class T>
 TPTT_INLINE void tile_backward(const Inputs<T>& in, const Tile& t, const TileMemory& m,
                                const Gradients<T>& grads) {
   constexpr int64_t kIn = Numbers::kPer;
+  static_assert(R <= kMostRows);
   static_assert(R % kIn == 0 && kQueries % R == 0);  // pairs begin with tiles
   const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
   for (int64_t r = 0; r < t.count; r += R) rows_backward<R, V, W, Numbers>(in, t, m, grads.lse, r);

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "models/formats/dequant.h"
 #include "models/kernels/dispatch.h"
 #include "models/kernels/vectors.h"
 
@@ -76,12 +75,9 @@ template <class T>
 void multiply_blocks(const Product& p, const FrozenWeight& weight, T* y, int64_t begin,
                      int64_t end) {
   std::vector<float> rows(size_t(kAtOnce * p.in));
-  const int64_t bytes = weight.blocks.size(1);
-  const auto* blocks = reinterpret_cast<const std::byte*>(weight.blocks.const_data_ptr<uint8_t>());
   for (int64_t o = begin; o < end; o += kAtOnce) {
     const int64_t count = std::min<int64_t>(kAtOnce, end - o);
-    for (int64_t n = 0; n < count; ++n)
-      to_float32(weight.type, blocks + (o + n) * bytes, p.in, rows.data() + n * p.in);
+    for (int64_t n = 0; n < count; ++n) decode_row(weight, o + n, rows.data() + n * p.in);
     multiply_rows(p, rows.data(), y + o, 0, count);
   }
 }
@@ -104,8 +100,8 @@ std::vector<at::Tensor> few_rows_mm(const at::Tensor& x,
   }
   const auto multiply_part = [&](size_t i, int64_t begin, int64_t end, auto t) {
     using T = decltype(t);
-    const FrozenWeight& weight = *weights[i];
     if (begin >= end) return;
+    const FrozenWeight& weight = *weights[i];
     const Product p{wide.const_data_ptr<float>(), x.size(0), x.size(1), weight.rows()};
     T* y = ys[i].mutable_data_ptr<T>();
     if (weight.packed()) return multiply_blocks(p, weight, y, begin, end);

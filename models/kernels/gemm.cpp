@@ -117,7 +117,7 @@ struct Version {
 // Whether the library multiplies bfloat16 by instructions not used here (AMX, ARM's).
 bool library_is_faster() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  return __builtin_cpu_supports("amx-bf16");
+  return multiplies_tiles();
 #else
   return true;
 #endif
@@ -155,12 +155,12 @@ bool can_pair(const at::Tensor& a, const at::Tensor& b, GemmOptions options) {
 }  // namespace
 
 bool has_gemm(const at::Tensor& a, const at::Tensor& b) {
-  static const bool both = multiplies_pairs() || library_is_faster();
-  static const bool widens = !both && levels().front() != Level::any;
+  static const bool as_it_is = multiplies_pairs() || library_is_faster();
+  static const bool widens = !as_it_is && levels().front() != Level::any;
   static const bool float32 = is_amd() && levels().front() == Level::v4;
   if (!has_cpu_kernel(a) || !has_cpu_kernel(b)) return false;
   const int narrow = (a.scalar_type() == at::kBFloat16) + (b.scalar_type() == at::kBFloat16);
-  return narrow == 0 ? float32 : widens || (both && narrow == 2);
+  return narrow == 0 ? float32 : widens || (as_it_is && narrow == 2);
 }
 
 void gemm(at::Tensor& c, const at::Tensor& given, const at::Tensor& b, GemmOptions options,

@@ -16,6 +16,8 @@ namespace tptt::panel {
 struct Left {
   const float* at;
   int64_t row, step;
+  TPTT_INLINE Left rows_from(int64_t r) const { return {at + r * row, row, step}; }
+  TPTT_INLINE Left steps_from(int64_t i) const { return {at + i * step, row, step}; }
 };
 
 // On the right and the result: rows of columns side by side, `row` apart.
@@ -23,6 +25,7 @@ template <class Number>
 struct Rows {
   Number* at;
   int64_t row;
+  TPTT_INLINE Rows from(int64_t i) const { return {at + i * row, row}; }
 };
 
 // What a tile does with a number of a and a vector of b. kPer: how many of the depth lie in a
@@ -89,12 +92,10 @@ TPTT_INLINE void rows_of_tiles(Left a, Rows<const float> b, int64_t k, int64_t r
   if constexpr (requires { Numbers::template all_rows<V>(a, b, k, rows, c, add); }) {
     Numbers::template all_rows<V>(a, b, k, rows, c, add);
   } else {
-    const auto from = [&](int64_t r) { return Left{a.at + r * a.row, a.row, a.step}; };
-    const auto to = [&](int64_t r) { return Rows<float>{c.at + r * c.row, c.row}; };
     int64_t r = 0;
-    for (; r + R <= rows; r += R) tile<R, V, W, Numbers>(from(r), b, k, to(r), add);
-    for (; r + 2 <= rows; r += 2) tile<2, V, W, Numbers>(from(r), b, k, to(r), add);
-    for (; r < rows; ++r) tile<1, V, W, Numbers>(from(r), b, k, to(r), add);
+    for (; r + R <= rows; r += R) tile<R, V, W, Numbers>(a.rows_from(r), b, k, c.from(r), add);
+    for (; r + 2 <= rows; r += 2) tile<2, V, W, Numbers>(a.rows_from(r), b, k, c.from(r), add);
+    for (; r < rows; ++r) tile<1, V, W, Numbers>(a.rows_from(r), b, k, c.from(r), add);
   }
 }
 
@@ -131,12 +132,15 @@ TPTT_INLINE void exchange(typename VectorOf<W>::type* rows) {
       Exchange<W, Step, std::make_integer_sequence<int, W>>::apply(rows[i], rows[i + Step]);
 }
 
-// to[i][j] = from[j][i] of a W x W block.
-template <int W, class T>
+// to[i][j] = from[j][i] of a W x W block, of which the rows from Depth on are zero.
+template <int W, int Depth = W, class T>
 TPTT_INLINE void transpose(const T* from, int64_t from_stride, float* to, int64_t to_stride) {
   typename VectorOf<W>::type rows[W];
 #pragma GCC unroll 16
-  for (int i = 0; i < W; ++i) load_vector<W>(rows[i], from + i * from_stride);
+  for (int i = 0; i < W; ++i) {
+    rows[i] = typename VectorOf<W>::type{};
+    if (i < Depth) load_vector<W>(rows[i], from + i * from_stride);
+  }
   exchange<W, 1>(rows);
   exchange<W, 2>(rows);
   exchange<W, 4>(rows);

@@ -50,23 +50,12 @@ TPTT_INLINE void multiply() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(Sum), "i"(A), "i"(B));
 }
 
-// The left factor's 16 rows, Depth pairs of each.
+// The left factor's 16 rows, Depth pairs of each: side by side, or the rows are.
 template <int N, int Depth>
 TPTT_INLINE void load_left(Left a) {
   if (a.step == 1) return load<N>(a.at, a.row);
-  VectorOf<16>::type rows[16];
   alignas(64) float turned[16 * 16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) {
-    rows[i] = VectorOf<16>::type{};
-    if (i < Depth) load_vector<16>(rows[i], a.at + i * a.step);
-  }
-  exchange<16, 1>(rows);
-  exchange<16, 2>(rows);
-  exchange<16, 4>(rows);
-  exchange<16, 8>(rows);
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) store_vector<16>(turned + i * 16, rows[i]);
+  transpose<16, Depth>(a.at, a.step, turned, 16);
   load<N>(turned, 16);
 }
 
@@ -86,35 +75,34 @@ TPTT_INLINE void store_sums(float* to, int64_t row, std::integer_sequence<int, N
 // As Pairs, in the tiles' registers: rows and depth that do not fill them go by Pairs itself.
 struct Tiles {
   static constexpr int kPer = 2;
+  static constexpr int kRest = 6;  // rows at a time that go by Pairs
 
   // c [16, V * 16] = or += a [16, k] b [k, V * 16].
   template <int V>
   TPTT_INLINE static void whole_rows(Left a, Rows<const float> b, int64_t k, Rows<float> c,
                                      bool add) {
     constexpr auto kSums = std::make_integer_sequence<int, V>();
-    const auto left = [&](int64_t i) { return Left{a.at + i * a.step, a.row, a.step}; };
-    const auto right = [&](int64_t i) { return Rows<const float>{b.at + i * b.row, b.row}; };
+    static_assert(V <= tmm::kLeft);
     alignas(64) float sums[16 * V * 16];
     int64_t i = 0;
     tmm::clear(kSums);
-    for (; i + 16 <= k; i += 16) tmm::step<tmm::kLeft, tmm::kRight, 16>(left(i), right(i), kSums);
+    for (; i + 16 <= k; i += 16)
+      tmm::step<tmm::kLeft, tmm::kRight, 16>(a.steps_from(i), b.from(i), kSums);
     if (i + 8 <= k) {
-      tmm::step<tmm::kHalfLeft, tmm::kHalfRight, 8>(left(i), right(i), kSums);
+      tmm::step<tmm::kHalfLeft, tmm::kHalfRight, 8>(a.steps_from(i), b.from(i), kSums);
       i += 8;
     }
     tmm::store_sums(add ? sums : c.at, add ? V * 16 : c.row, kSums);
     if (add) unpack<V, 16>(sums, 16, V * 16, c.at, c.row, true);
-    if (i < k) rows_of_tiles<6, V, 16, Pairs>(left(i), right(i), k - i, 16, c, true);
+    if (i < k) rows_of_tiles<kRest, V, 16, Pairs>(a.steps_from(i), b.from(i), k - i, 16, c, true);
   }
 
   template <int V>
   TPTT_INLINE static void all_rows(Left a, Rows<const float> b, int64_t k, int64_t rows,
                                    Rows<float> c, bool add) {
     int64_t r = 0;
-    for (; r + 16 <= rows; r += 16)
-      whole_rows<V>({a.at + r * a.row, a.row, a.step}, b, k, {c.at + r * c.row, c.row}, add);
-    const Left rest{a.at + r * a.row, a.row, a.step};
-    rows_of_tiles<6, V, 16, Pairs>(rest, b, k, rows - r, {c.at + r * c.row, c.row}, add);
+    for (; r + 16 <= rows; r += 16) whole_rows<V>(a.rows_from(r), b, k, c.from(r), add);
+    rows_of_tiles<kRest, V, 16, Pairs>(a.rows_from(r), b, k, rows - r, c.from(r), add);
   }
 };
 

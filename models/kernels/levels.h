@@ -60,7 +60,7 @@ inline bool multiplies_pairs() {
 /// when it asks.
 inline bool multiplies_tiles() {
 #if defined(__x86_64__) && defined(__GNUC__) && defined(__linux__)
-  constexpr int kAsk = 0x1023, kTiles = 18;  // ARCH_REQ_XCOMP_PERM, the tiles' state
+  constexpr long kAsk = 0x1023, kTiles = 18;  // ARCH_REQ_XCOMP_PERM, the tiles' state
   static const bool found = __builtin_cpu_supports("amx-bf16") &&
                             __builtin_cpu_supports("avx512bf16") && levels().front() == Level::v4 &&
                             syscall(SYS_arch_prctl, kAsk, kTiles) == 0;

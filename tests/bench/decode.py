@@ -42,16 +42,20 @@ def here(model, *options):
     return (LONG - SHORT) / (long - short)
 
 
-def there(peer):
-    run = lambda count: timed(lambda: peer.generate(ids, max_new_tokens=count, min_new_tokens=count, do_sample=False))[0]
+def there(run):
+    """run(count) makes so many tokens; the first call warms up."""
     run(SHORT)
-    return (LONG - SHORT) / (run(LONG) - run(SHORT))
+    seconds = [timed(lambda: run(count))[0] for count in (LONG, SHORT)]
+    return (LONG - SHORT) / (seconds[0] - seconds[1])
+
+
+def by_transformers(peer):
+    return there(lambda count: peer.generate(ids, max_new_tokens=count, min_new_tokens=count, do_sample=False))
 
 
 def by_llama_cpp(server):
-    run = lambda count: timed(lambda: server.handle_completions({"prompt": PROMPT, "max_tokens": count, "temperature": 0.0, "ignore_eos": True, "cache_prompt": False}))[0]
-    run(SHORT)
-    return (LONG - SHORT) / (run(LONG) - run(SHORT))
+    options = {"prompt": PROMPT, "temperature": 0.0, "ignore_eos": True, "cache_prompt": False}
+    return there(lambda count: server.handle_completions({**options, "max_tokens": count}))
 
 
 def bandwidth():
@@ -73,6 +77,6 @@ show("| | here | there | speed | reading the weights allows | of it |\n|---|---|
 for dtype in ("float32", "bfloat16"):
     peer = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype))
     size = sum(p.numel() * p.element_size() for p in peer.parameters())
-    row(dtype, size, lambda: here(model, "--dtype", dtype), lambda: there(peer))
+    row(dtype, size, lambda: here(model, "--dtype", dtype), lambda: by_transformers(peer))
 server = llama_cpp_server(blocks)
 row(pathlib.Path(blocks).stem, os.path.getsize(blocks), lambda: here(blocks, "--quantization", "keep"), lambda: by_llama_cpp(server))

@@ -185,7 +185,7 @@ TEST_CASE("a loss that is not a number stays so") {
 
 TEST_CASE("few rows are multiplied as many are") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
-  const int64_t rows = GENERATE(1, 4), out = GENERATE(3, 130);
+  const int64_t rows = GENERATE(1, 4), out = GENERATE(3, 130, 1130);
   const auto [x, x64] = numbers({rows, 70}, type);
   const auto [w, w64] = numbers({out, 70}, type);
   const auto [v, v64] = numbers({37, 70}, type);
@@ -213,6 +213,12 @@ TEST_CASE("few rows are multiplied by blocks as they are decoded") {
   REQUIRE(has_few_rows(x, weight));
   const at::Tensor w64 = to_dense(weight, at::kFloat).to(at::kDouble);
   CHECK(apart(few_rows_mm(x, {&weight})[0], at::mm(x64, w64.t())) < bound(type));
+  const auto [v, v64] = numbers({950, 64}, type);  // several tasks
+  const FrozenWeight dense{v, {}};
+  const auto ys = few_rows_mm(x, {&dense, &weight, &dense});
+  CHECK(apart(ys[0], at::mm(x64, v64.t())) < bound(type));
+  CHECK(apart(ys[1], at::mm(x64, w64.t())) < bound(type));
+  CHECK(apart(ys[2], at::mm(x64, v64.t())) < bound(type));
 }
 
 TEST_CASE("LoRA's products are those of matrices") {
