@@ -12,49 +12,32 @@
 namespace tptt {
 namespace {
 
-// Copies positions begin .. end of x [G, L, D] to the slots from `slot` on.
-void copy_rows(const at::Tensor& to, int64_t slot, const at::Tensor& x, int64_t begin,
-               int64_t end) {
-  if (begin < end) to.narrow(1, slot, end - begin).copy_(x.narrow(1, begin, end - begin));
-}
-
-// What later tokens will see of a prompt's keys or values, x [G, L, D] to slots [G, slots, D].
-void store_row(const at::Tensor& to, const at::Tensor& x, int64_t length,
-               const AttentionWindow& window) {
-  if (window.length == 0) return copy_rows(to, 0, x, 0, length);
-  copy_rows(to, 0, x, 0, std::min(length, window.sinks));
-  for (int64_t p = std::max(window.sinks, length - window.length); p < length;) {
-    const int64_t slot = (p - window.sinks) % window.length;
-    const int64_t end = std::min(length, p + window.length - slot);
-    copy_rows(to, window.sinks + slot, x, p, end);
-    p = end;
-  }
-}
-
+// Attention in blocks of sequences of like length, behind their past where they have one.
 at::Tensor prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                    const AttentionContext& context, const AttentionWindow& window,
-                   const ScoreConfig& score, LayerCache* cache) {
+                   const ScoreConfig& score, const LayerCache* past, LayerCache* cache) {
   std::vector<at::Tensor> blocks;
   for (const auto& group : context.layout.groups) {
     const auto heads_first = [&](const at::Tensor& x) {
       return to_padded(x, context.layout, group).transpose(1, 2);  // [S, heads, L, D]
     };
-    const at::Tensor kp = heads_first(k), vp = heads_first(v);
+    WithPast kp{heads_first(k), {}}, vp{heads_first(v), {}};
+    if (past) {
+      kp = with_past(past->k, kp.x, past->window, context.past, group);
+      vp = with_past(past->v, vp.x, past->window, context.past, group);
+    }
     // Padding is on the right, where no real query sees it.
-    blocks.push_back(causal_attention(heads_first(q), kp, vp, window, score).transpose(1, 2));
+    blocks.push_back(
+        causal_attention(heads_first(q), kp.x, vp.x, window, score, kp.before).transpose(1, 2));
     for (size_t i = 0; cache && i < group.sequences.size(); ++i) {
-      const int64_t s = group.sequences[i], length = context.layout.lengths[s];
-      store_row(cache->k[s], kp[int64_t(i)], length, cache->window);
-      store_row(cache->v[s], vp[int64_t(i)], length, cache->window);
+      const int64_t s = group.sequences[i], added = context.layout.lengths[size_t(s)];
+      const int64_t rows = added + (past ? kp.before[i] : 0);
+      const int64_t length = added + context.past_length(s);
+      store_sequence(cache->k[s], kp.x[int64_t(i)], rows, length, cache->window);
+      store_sequence(cache->v[s], vp.x[int64_t(i)], rows, length, cache->window);
     }
   }
   return from_padded(blocks, context.layout);
-}
-
-// Where the next token goes: the ring's oldest slot is overwritten.
-int64_t next_slot(int64_t length, const AttentionWindow& window) {
-  if (window.length == 0 || length < window.sinks) return length;
-  return window.sinks + (length - window.sinks) % window.length;
 }
 
 // One new token a sequence: q [S, H, D], k, v [S, G, D].
@@ -78,9 +61,9 @@ at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   cache.k.scatter_(2, slot, k.unsqueeze(2));
   cache.v.scatter_(2, slot, v.unsqueeze(2));
   const int64_t used = *std::max_element(seen.begin(), seen.end());
-  const at::Tensor mask = at::arange(used, context.cache_lengths.options())
+  const at::Tensor mask = at::arange(used, context.before.options())
                               .view({1, 1, 1, -1})
-                              .le(context.cache_lengths.view({-1, 1, 1, 1}));  // [S, 1, 1, slots]
+                              .le(context.before.view({-1, 1, 1, 1}));  // [S, 1, 1, slots]
   return masked_attention(q.unsqueeze(2), cache.k.narrow(2, 0, used), cache.v.narrow(2, 0, used),
                           mask, score)
       .squeeze(2);
@@ -152,7 +135,7 @@ Attention make_attention(const AttentionConfig& c, const NormConfig& norm, const
 at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& context) const {
   const int64_t n = x.size(0);
   const auto [q, k, v] = project(x, context.dropout);
-  LayerCache* cache = context.cache ? &context.cache->layers[layer] : nullptr;
+  LayerCache* cache = context.cache ? &context.cache->layers[size_t(layer)] : nullptr;
   const auto output = [&](const at::Tensor& heads) {  // [N, H, D] -> [N, E]
     return o_proj.forward(heads.reshape({n, -1}), context.dropout);
   };
@@ -163,16 +146,21 @@ at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& conte
   const at::Tensor kr = rotated(prepared(k, k_norm, config));
   const at::Tensor vr = config.clip_qkv > 0 ? v.clamp(-config.clip_qkv, config.clip_qkv) : v;
   const ScoreConfig score{config.scaling, config.logit_softcapping};
-  const at::Tensor soft = context.cache_lengths.defined()
-                              ? decode(qr, kr, vr, context, score, *cache)
-                              : prefill(qr, kr, vr, context, window(context.branch), score, cache);
+  const LayerCache* past =
+      context.past.cache ? &context.past.cache->layers[size_t(layer)] : nullptr;
+  const at::Tensor soft =
+      past && past == cache
+          ? decode(qr, kr, vr, context, score, *cache)
+          : prefill(qr, kr, vr, context, window(context.branch), score, past, cache);
   const bool wanted = context.branch == Branch::mixed || context.branch == Branch::linear;
   const bool linear_only = context.branch == Branch::linear;
   if (!liza || !wanted || (liza->is_closed() && !linear_only)) return output(soft);
   LayerLedger* ledger = context.ledger ? &(*context.ledger)[layer] : nullptr;
   const at::Tensor raw =
-      liza_branch(liza->config, q, k, v, context.layout, cache ? &cache->liza : nullptr,
-                  context.cache_lengths, ledger ? &ledger->state_norm : nullptr);
+      liza_branch(liza->config, q, k, v, context.layout,
+                  past ? std::optional(LizaPast{past->liza, context.past.sequences, context.before})
+                       : std::nullopt,
+                  cache ? &cache->liza : nullptr, ledger ? &ledger->state_norm : nullptr);
   if (ledger) ledger->softmax_rms = rms(soft), ledger->linear_rms = rms(raw);
   if (!mixes_projected(liza->config)) return output(mag_mix(*liza, soft, raw, linear_only));
   const at::Tensor lin = scale_branch(liza->config, soft, raw);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/kv_cache.h"
 #include "models/linear.h"
 #include "models/liza/liza_attention.h"
 #include "models/liza/mag.h"
@@ -18,18 +19,6 @@ namespace tptt {
 /// Which part of a LiZA layer is used: as trained; softmax alone (mu = 0) without the window that
 /// LiZA added, or with it; memory alone (mu = 1).
 enum class Branch { mixed, softmax, linear, window };
-
-/// What one layer keeps of the past while decoding.
-struct LayerCache {
-  at::Tensor k, v;  // [S, G, slots, D], k after RoPE; a ring behind the sinks with a window
-  AttentionWindow window;
-  LizaState liza;  // empty without LiZA
-};
-
-struct DecodeCache {
-  std::vector<LayerCache> layers;
-  std::vector<int64_t> lengths;  // tokens each sequence has stored
-};
 
 /// What a layer's two branches are like in one forward, before scaling and mixing.
 struct LayerLedger {
@@ -51,8 +40,14 @@ struct AttentionContext : ForwardOptions {
   SegmentLayout layout;
   at::Tensor positions;          // [N] int64, each token's place in its sequence
   std::vector<RopeTable> ropes;  // one for each of the model's
-  DecodeCache* cache = nullptr;  // null: no decoding follows
-  at::Tensor cache_lengths;      // [S] int64, when the cache holds tokens already
+  DecodeCache* cache = nullptr;  // takes this forward's tokens; null: none follow
+  Past past;                     // of the cache itself: one new token a sequence is put into it
+  at::Tensor before;             // [S] int64, tokens of the past; undefined without one
+
+  /// Tokens of sequence s's past.
+  int64_t past_length(int64_t s) const {
+    return past.cache ? past.cache->lengths[size_t(past.sequences[size_t(s)])] : 0;
+  }
 };
 
 /// Grouped-query softmax attention with the LiZA memory beside it where one was injected. The

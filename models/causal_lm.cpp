@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "models/checkpointing.h"
 #include "models/formats/error.h"
@@ -174,19 +175,23 @@ std::vector<BaseParameter> CausalLM::base_parameters() {
 }
 
 AttentionContext CausalLM::context(const std::vector<int64_t>& lengths,
-                                   const ForwardOptions& options, DecodeCache* cache) const {
+                                   const ForwardOptions& options, DecodeCache* cache,
+                                   const Past& past) const {
   AttentionContext context;
   static_cast<ForwardOptions&>(context) = options;
   context.layout = make_layout(lengths, device(), padding_);
   context.cache = cache;
-  std::vector<int64_t> positions;
+  context.past = past;
   if (cache && cache->lengths[0] > 0) {
-    positions = cache->lengths;
-    context.cache_lengths = host_tensor(cache->lengths, device());
-  } else {
-    for (const int64_t length : lengths)
-      for (int64_t t = 0; t < length; ++t) positions.push_back(t);
+    context.past = {cache, std::vector<int64_t>(lengths.size())};
+    std::iota(context.past.sequences.begin(), context.past.sequences.end(), 0);
   }
+  std::vector<int64_t> positions, before;
+  for (size_t s = 0; s < lengths.size(); ++s) {
+    before.push_back(context.past_length(int64_t(s)));
+    for (int64_t t = 0; t < lengths[s]; ++t) positions.push_back(before[s] + t);
+  }
+  if (context.past.cache) context.before = host_tensor(before, device());
   context.positions = host_tensor(positions, device());
   const int64_t longest = 1 + *std::max_element(positions.begin(), positions.end());
   if (!config.embed_positions.empty() && longest > config.max_position_embeddings)
@@ -209,7 +214,7 @@ at::Tensor CausalLM::hidden(const at::Tensor& ids, const AttentionContext& conte
   }
   if (context.cache) {
     for (size_t s = 0; s < context.layout.lengths.size(); ++s)
-      context.cache->lengths[s] += context.layout.lengths[s];
+      context.cache->lengths[s] = context.past_length(int64_t(s)) + context.layout.lengths[s];
   }
   return norm(x);
 }
@@ -233,18 +238,6 @@ DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t cap
     cache.layers.push_back(std::move(layer));
   }
   return cache;
-}
-
-void keep_sequences(DecodeCache& cache, const std::vector<int64_t>& sequences) {
-  if (cache.layers.empty()) return;
-  const at::Tensor index = host_tensor(sequences, cache.layers[0].k.device());
-  for (LayerCache& layer : cache.layers)
-    for (at::Tensor* kept : {&layer.k, &layer.v, &layer.liza.memory, &layer.liza.last_q,
-                             &layer.liza.last_k, &layer.liza.last_v})
-      if (kept->defined()) *kept = kept->index_select(0, index);
-  std::vector<int64_t> lengths;
-  for (const int64_t s : sequences) lengths.push_back(cache.lengths[size_t(s)]);
-  cache.lengths = std::move(lengths);
 }
 
 bool cache_expires(const CausalLM& model, int64_t before, int64_t after) {

@@ -48,10 +48,11 @@ class CausalLM {
   std::vector<Attention*> attentions();  // one a layer
   const Attention& attention(int64_t i) const { return layers_[size_t(i)].attention; }
 
-  /// Context of a forward over sequences of these lengths; with a cache that holds tokens already,
-  /// every length is 1 and positions continue.
+  /// Context of a forward over sequences of these lengths, which continue their past where one is
+  /// given. An empty cache takes past and new tokens; one that holds tokens already is the past
+  /// itself and takes one token a sequence.
   AttentionContext context(const std::vector<int64_t>& lengths, const ForwardOptions& options = {},
-                           DecodeCache* cache = nullptr) const;
+                           DecodeCache* cache = nullptr, const Past& past = {}) const;
 
   /// embed, all layers, norm: ids [N] -> hidden [N, E].
   at::Tensor hidden(const at::Tensor& ids, const AttentionContext& context) const;
@@ -81,9 +82,6 @@ class CausalLM {
 /// keep no more than that and its sinks.
 DecodeCache make_cache(const CausalLM& model, int64_t num_sequences, int64_t capacity,
                        Branch branch);
-
-/// Leaves only these of the cache's sequences, in this order.
-void keep_sequences(DecodeCache& cache, const std::vector<int64_t>& sequences);
 
 /// True when a cache that holds sequences of `before` tokens is of no use for `after`, because
 /// longrope rotates keys of longer sequences by other frequencies.

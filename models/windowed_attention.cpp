@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "models/host_tensor.h"
 #include "models/kernels/attention.h"
 #include "models/kernels/dispatch.h"
 
@@ -25,6 +26,21 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+// Keys i [T] that queries at t [.., L, 1] see.
+at::Tensor seen_keys(const at::Tensor& t, const at::Tensor& i, const AttentionWindow& window) {
+  const at::Tensor seen = i.le(t);
+  if (window.length > 0) seen.logical_and_(i.gt(t - window.length).logical_or_(i.lt(window.sinks)));
+  return seen;
+}
+
+// The same for queries behind `before`[s] keys: [S, 1, L, T].
+at::Tensor seen_behind(const std::vector<int64_t>& before, const at::Tensor& q, const at::Tensor& k,
+                       const AttentionWindow& window) {
+  const at::Tensor first = host_tensor(before, q.device()).view({-1, 1, 1, 1});
+  const at::Tensor t = first + at::arange(q.size(2), first.options()).unsqueeze(1);
+  return seen_keys(t, at::arange(k.size(2), first.options()), window);
+}
 
 // Queries begin .. begin + count see keys 0 .. sinks and first .. end.
 struct Block {
@@ -68,14 +84,11 @@ Softmax saved_softmax(AutogradContext* ctx) {
 
 at::Tensor block_forward(const Block& b, const Softmax& softmax, const at::Tensor& q,
                          const at::Tensor& k, const at::Tensor& v) {
-  const AttentionWindow& window = softmax.window;
   const auto options = at::TensorOptions().dtype(at::kLong).device(q.device());
   const at::Tensor t = at::arange(b.begin, b.begin + b.count, options).unsqueeze(1);
   at::Tensor i = at::arange(b.first, b.end, options);
   if (b.sinks > 0) i = at::cat({at::arange(b.sinks, options), i});
-  at::Tensor seen = i.le(t);  // [count, keys]
-  if (window.length > 0) seen.logical_and_(i.gt(t - window.length).logical_or_(i.lt(window.sinks)));
-  return masked_attention(q, k, v, seen, softmax.score);
+  return masked_attention(q, k, v, seen_keys(t, i, softmax.window), softmax.score);
 }
 
 struct WindowedAttention : torch::autograd::Function<WindowedAttention> {
@@ -122,7 +135,7 @@ struct WindowedAttention : torch::autograd::Function<WindowedAttention> {
 struct CpuAttention : torch::autograd::Function<CpuAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const Softmax& softmax) {
-    const auto [o, lse] = tiled_attention(q, k, v, softmax.window, softmax.score);
+    const auto [o, lse] = tiled_attention(q, k, v, softmax.window, softmax.score, {});
     ctx->save_for_backward({q, k, v, o, lse});
     save(ctx, softmax);
     return o;
@@ -157,9 +170,14 @@ at::Tensor masked_attention(const at::Tensor& q, const at::Tensor& k, const at::
 }
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionWindow& window, const ScoreConfig& score) {
-  const bool windowed = window.length > 0 && q.size(2) > window.length;
+                            const AttentionWindow& window, const ScoreConfig& score,
+                            const std::vector<int64_t>& before) {
+  const bool windowed = window.length > 0 && k.size(2) > window.length;
   const Softmax softmax{windowed ? window : AttentionWindow(), score};
+  if (!before.empty()) {
+    if (has_cpu_kernel(q)) return tiled_attention(q, k, v, softmax.window, score, before).o;
+    return masked_attention(q, k, v, seen_behind(before, q, k, softmax.window), score);
+  }
   if (has_cpu_kernel(q)) return CpuAttention::apply(q, k, v, softmax);
   if (windowed || score.softcapping > 0) return WindowedAttention::apply(q, k, v, softmax);
   return at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true, score.scaling,

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace tptt {
 
 /// A sliding window of softmax attention: a query sees the last `length` positions, itself
@@ -21,10 +23,13 @@ struct ScoreConfig {
 at::Tensor masked_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const at::Tensor& seen, const ScoreConfig& score);
 
-/// Causal attention of q [S, H, L, D] to k, v [S, G, L, D], every row one sequence from its start;
-/// [S, H, L, D]. With a window that is shorter than L, or a soft cap, it goes block by block: with
-/// a window in linear time and memory, only q, k, v saved for the backward.
+/// Causal attention of q [S, H, L, D] to k, v [S, G, T, D], every row one sequence; [S, H, L, D].
+/// The first `before`[s] of a sequence's keys and values are those of tokens before its queries
+/// (inference only); empty: none, and T = L. With a window that is shorter than T, or a soft cap,
+/// it goes block by block: with a window in linear time and memory, only q, k, v saved for the
+/// backward.
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const AttentionWindow& window, const ScoreConfig& score);
+                            const AttentionWindow& window, const ScoreConfig& score,
+                            const std::vector<int64_t>& before = {});
 
 }  // namespace tptt

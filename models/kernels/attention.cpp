@@ -108,12 +108,13 @@ head::Strided<T> own_rows_of(at::Tensor& x, int64_t i, int64_t heads) {
 
 template <class T>
 Inputs<T> inputs_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t i,
-                    const AttentionWindow& window, const ScoreConfig& score) {
+                    const AttentionWindow& window, const ScoreConfig& score, int64_t before = 0) {
   const int64_t heads = q.size(1);
   return {rows_of<T>(q, i, heads),
           rows_of<T>(k, i, heads),
           rows_of<T>(v, i, heads),
           q.size(2),
+          before,
           q.size(3),
           v.size(3),
           window.length,
@@ -126,7 +127,8 @@ Inputs<T> inputs_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
 
 TiledAttention tiled_attention(const at::Tensor& given_q, const at::Tensor& given_k,
                                const at::Tensor& given_v, const AttentionWindow& window,
-                               const ScoreConfig& score, Level level) {
+                               const ScoreConfig& score, const std::vector<int64_t>& before,
+                               Level level) {
   const at::Tensor q = rows_side_by_side(given_q), k = rows_side_by_side(given_k),
                    v = rows_side_by_side(given_v);
   const int64_t heads = q.size(1), length = q.size(2);
@@ -136,10 +138,13 @@ TiledAttention tiled_attention(const at::Tensor& given_q, const at::Tensor& give
     using T = decltype(t);
     const auto forward = forward_version<T>(level, can_pair(level, {q, k, v}));
     at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
-      at::Tensor scratch = floats({head::forward_scratch(inputs_of<T>(q, k, v, 0, window, score))});
+      const Inputs<T> largest = inputs_of<T>(q, k, v, 0, window, score, k.size(2) - length);
+      at::Tensor scratch = floats({head::forward_scratch(largest)});
       for (int64_t i = begin; i < end; ++i)
-        forward(inputs_of<T>(q, k, v, i, window, score), own_rows_of<T>(out.o, i, heads),
-                out.lse.mutable_data_ptr<float>() + i * length, scratch.mutable_data_ptr<float>());
+        forward(
+            inputs_of<T>(q, k, v, i, window, score, before.empty() ? 0 : before[size_t(i / heads)]),
+            own_rows_of<T>(out.o, i, heads), out.lse.mutable_data_ptr<float>() + i * length,
+            scratch.mutable_data_ptr<float>());
     });
   });
   return out;

@@ -2,15 +2,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "models/kernels/levels.h"
 #include "models/windowed_attention.h"
 
 namespace tptt {
 
-/// Softmax attention on the CPU, tile by tile, so that no [L, L] matrix is made. q [S, H, L, D],
-/// k and v [S, G, L, D] with H a multiple of G; a token sees itself and those before it, of them
-/// what the window lets it. Sums in float32.
-/// has_cpu_kernel() says whether it takes q.
+/// Softmax attention on the CPU, tile by tile, so that no [L, T] matrix is made. q [S, H, L, D],
+/// k and v [S, G, T, D] with H a multiple of G; the first `before`[s] keys of a sequence are those
+/// of tokens before its queries (empty: none, T = L). A token sees itself and those before it, of
+/// them what the window lets it. Sums in float32. has_cpu_kernel() says whether it takes q.
 struct TiledAttention {
   at::Tensor o;    // [S, H, L, D], q's type
   at::Tensor lse;  // [S, H, L], float32: log of each row's sum of exponentials
@@ -18,7 +21,7 @@ struct TiledAttention {
 
 TiledAttention tiled_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                const AttentionWindow& window, const ScoreConfig& score,
-                               Level level = levels().front());
+                               const std::vector<int64_t>& before, Level level = levels().front());
 
 struct AttentionGradients {
   at::Tensor q, k, v;

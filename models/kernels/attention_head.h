@@ -29,17 +29,18 @@ struct Strided {
 
 template <class T>
 struct Inputs {
-  Strided<const T> q, k, v;  // [L, D], [L, D], [L, Dv]
-  int64_t length, width, value_width;
+  Strided<const T> q, k, v;  // [L, D], [T, D], [T, Dv]
+  int64_t length, before;    // L, and T - L: keys before the first query's own (the forward only)
+  int64_t width, value_width;
   int64_t window, sinks;
   float scaling, cap;
 };
 
 struct Tile {
-  int64_t begin, count, first, size;  // queries from begin on, keys from first on
+  int64_t begin, count, first, size;  // queries from position begin on, keys from first on
 };
 
-// The tiles of keys that the queries begin .. begin + count see; they begin with a panel.
+// The tiles of keys that the queries at begin .. begin + count see; they begin with a panel.
 template <class T>
 std::vector<Tile> tiles_of(const Inputs<T>& in, int64_t begin, int64_t count, int64_t panel) {
   const int64_t end = begin + count;
@@ -162,7 +163,8 @@ TPTT_INLINE void times_values(float* x, float* narrowed, int64_t rows, const flo
 // Floats that forward() and backward() take as working memory.
 template <class T>
 int64_t forward_scratch(const Inputs<T>& in) {
-  const int64_t keys = round_up(in.length, kKeys), values = round_up(in.value_width, kPadding);
+  const int64_t keys = round_up(in.before + in.length, kKeys);
+  const int64_t values = round_up(in.value_width, kPadding);
   return keys * (in.width + values) + kQueries * (round_up(in.width, kPadding) + values + 2) +
          kMostRows * kKeys;
 }
@@ -171,21 +173,21 @@ int64_t forward_scratch(const Inputs<T>& in) {
 template <int R, int V, int W, class Numbers, class T>
 TPTT_INLINE void forward(const Inputs<T>& in, Strided<T> o, float* lse, float* scratch) {
   const int64_t width = round_up(in.width, kPadding), values = round_up(in.value_width, kPadding);
-  const int64_t keys = round_up(in.length, kKeys);
+  const int64_t num_keys = in.before + in.length, keys = round_up(num_keys, kKeys);
   float* kt = scratch;
   float* v = kt + keys * in.width;
   float* query_memory = v + keys * values;
   float* gathered = query_memory + kQueries * width;
   auto* running = reinterpret_cast<scores::Running*>(gathered + kQueries * values);
   float* x = gathered + kQueries * (values + 2);
-  turn<V, W, Numbers>(in.k, in.length, in.width, kt);
-  spread<W, Numbers>(in.v, in.length, in.value_width, v);
+  turn<V, W, Numbers>(in.k, num_keys, in.width, kt);
+  spread<W, Numbers>(in.v, num_keys, in.value_width, v);
   for (int64_t begin = 0; begin < in.length; begin += kQueries) {
     const int64_t count = std::min(kQueries, in.length - begin);
     const panel::Left q = left_of<Numbers>(in.q.from(begin), count, in.width, query_memory);
     std::fill(gathered, gathered + count * values, 0.0F);
     std::fill(running, running + count, scores::Running{scores::kLeast, 0});
-    for (const Tile& t : tiles_of(in, begin, count, V * W)) {
+    for (const Tile& t : tiles_of(in, in.before + begin, count, V * W)) {
       for (int64_t r = 0; r < count; r += R) {
         const int64_t rows = std::min<int64_t>(R, count - r), seen = seen_keys(t, r, rows);
         times_keys<R, V, W, Numbers>(q.rows_from(r), rows, kt, in.width / Numbers::kPer, t.first,

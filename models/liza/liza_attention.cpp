@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "models/host_tensor.h"
 #include "models/liza/gates.h"
 
 namespace tptt {
@@ -122,8 +123,13 @@ at::Tensor heads_first(const at::Tensor& x, const SegmentLayout& layout,
   return to_padded(x, layout, group).transpose(1, 2);  // [S, heads, L, D]
 }
 
-// Raw values of each row's last positions [S, heads, 3, D]; a shorter row repeats its first.
+// Raw values [S, heads, rows, D] of each row's last positions [S, heads, 3, D]; a shorter row
+// repeats its first.
 at::Tensor last_rows(const at::Tensor& x, const std::vector<int64_t>& lengths) {
+  const int64_t length = x.size(2);
+  const bool full =
+      std::all_of(lengths.begin(), lengths.end(), [&](int64_t l) { return l == length; });
+  if (full && length >= kLast) return x.narrow(2, length - kLast, kLast);
   std::vector<at::Tensor> rows;
   for (size_t i = 0; i < lengths.size(); ++i) {
     std::vector<at::Tensor> last;
@@ -134,73 +140,105 @@ at::Tensor last_rows(const at::Tensor& x, const std::vector<int64_t>& lengths) {
   return at::stack(rows);
 }
 
+// The rows of one group's sequences to their places among those of all.
 void put_rows(at::Tensor& all, const at::Tensor& rows, const SegmentGroup& group,
-              int64_t num_sequences) {
-  if (!all.defined()) {
+              const SegmentLayout& layout) {
+  if (layout.groups.size() == 1 && std::is_sorted(group.sequences.begin(), group.sequences.end())) {
+    all = rows;
+    return;
+  }
+  if (&group == &layout.groups.front()) {
     auto shape = rows.sizes().vec();
-    shape[0] = num_sequences;
+    shape[0] = int64_t(layout.lengths.size());
     all = at::empty(shape, rows.options());
   }
-  for (size_t i = 0; i < group.sequences.size(); ++i)
-    all[group.sequences[i]].copy_(rows[int64_t(i)]);
+  all.index_copy_(0, host_tensor(group.sequences, rows.device()), rows);
 }
 
-// One new token a sequence: q [S, H, D], k, v [S, G, D]. The inputs of a window that ends with the
-// new token, of which only that token's count.
-at::Tensor decode_branch(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
-                         const at::Tensor& v, LizaState& state, const at::Tensor& position) {
+// The past of one group's sequences.
+struct GroupPast {
+  at::Tensor memory, last_q, last_k, last_v;  // as in LizaState
+  at::Tensor position;                        // [S]
+};
+
+GroupPast past_of(const LizaPast& past, const SegmentGroup& group) {
+  std::vector<int64_t> rows;
+  for (const int64_t s : group.sequences) rows.push_back(past.sequences[size_t(s)]);
+  const auto device = past.position.device();
+  const at::Tensor index = host_tensor(rows, device);
+  const auto select = [&](const at::Tensor& x) { return x.index_select(0, index); };
+  return {select(past.state.memory), select(past.state.last_q), select(past.state.last_k),
+          select(past.state.last_v),
+          past.position.index_select(0, host_tensor(group.sequences, device))};
+}
+
+// The operator over a window that begins with the last rows of the past, of whose inputs only the
+// new tokens' count.
+Output continue_operator(const LizaConfig& config, const at::Tensor& qw, const at::Tensor& kw,
+                         const at::Tensor& vw, const GroupPast& past, const at::Tensor& lengths) {
   const OperatorMode& mode = find_operator_mode(config.operator_mode);
-  const auto extended = [](at::Tensor& last, const at::Tensor& x) {
-    const at::Tensor window = at::cat({last, x.unsqueeze(2)}, 2);
-    last = window.narrow(2, 1, kLast);
-    return window;
-  };
-  const at::Tensor qw = extended(state.last_q, q), kw = extended(state.last_k, k),
-                   vw = extended(state.last_v, v);
+  const int64_t added = qw.size(2) - kLast;
   const auto newest = [&](at::Tensor& x, int64_t rows) {
-    if (x.defined()) x = x.narrow(2, kLast * rows, rows);
+    if (x.defined()) x = x.narrow(2, kLast * rows, added * rows);
   };
   if (config.implementation == "tptt") {
+    TORCH_INTERNAL_ASSERT(added == 1, "the package's chunks begin with the text");
     TpttInput in = tptt_inputs(qw, kw, vw, mode, precision_of(config));
     for (at::Tensor* x : {&in.q, &in.k, &in.v, &in.beta, &in.alpha}) newest(*x, mode.order);
-    const TpttOutput out = tptt_operator(in, state.memory, 1);
-    state.memory = out.state;
-    return out.o.squeeze(2);
+    const TpttOutput out = tptt_operator(in, past.memory, 1);
+    return {out.o, out.state};
   }
-  DeltaRuleInput in = exact_inputs(qw, kw, vw, mode, {}, precision_of(config));
+  DeltaRuleInput in = exact_inputs(qw, kw, vw, mode, lengths.defined() ? lengths + kLast : lengths,
+                                   precision_of(config));
   newest(in.q, 1);
   for (at::Tensor* x : {&in.k, &in.v, &in.beta, &in.log_alpha}) newest(*x, mode.order);
-  in.position = position;
-  const DeltaRuleOutput out = recurrent_delta_rule(in, state.memory);
-  state.memory = out.state;
-  return out.o.squeeze(2);
+  in.lengths = lengths;
+  in.position = past.position;
+  // Activations fall due inside chunks that begin anywhere.
+  const bool by_token = added == 1 || in.activated;
+  const DeltaRuleOutput out = by_token
+                                  ? recurrent_delta_rule(in, past.memory)
+                                  : chunk_delta_rule(in, past.memory, config.max_chunk_size, true);
+  return {out.o, out.state};
 }
 
 }  // namespace
 
 at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
-                       const at::Tensor& v, const SegmentLayout& layout, LizaState* state,
-                       const at::Tensor& position, at::Tensor* state_norm) {
-  if (position.defined()) return decode_branch(config, q, k, v, *state, position);
-  const int64_t num_sequences = int64_t(layout.lengths.size());
+                       const at::Tensor& v, const SegmentLayout& layout,
+                       const std::optional<LizaPast>& past, LizaState* state,
+                       at::Tensor* state_norm) {
   std::vector<at::Tensor> blocks;
+  LizaState after;
   for (const auto& group : layout.groups) {
-    const at::Tensor qp = heads_first(q, layout, group), kp = heads_first(k, layout, group),
-                     vp = heads_first(v, layout, group);
-    if (!state) {
+    at::Tensor qp = heads_first(q, layout, group), kp = heads_first(k, layout, group),
+               vp = heads_first(v, layout, group);
+    if (!past && !state) {
       const auto lengths = group.lengths.defined() ? std::optional(group.lengths) : std::nullopt;
       blocks.push_back(LizaMemory::apply(qp, kp, vp, lengths, config, state_norm).transpose(1, 2));
       continue;
     }
-    const Output out = run_operator(config, qp, kp, vp, group.lengths, true);
+    Output out;
+    if (past) {
+      const GroupPast before = past_of(*past, group);
+      qp = at::cat({before.last_q, qp}, 2);
+      kp = at::cat({before.last_k, kp}, 2);
+      vp = at::cat({before.last_v, vp}, 2);
+      out = continue_operator(config, qp, kp, vp, before, group.lengths);
+    } else {
+      out = run_operator(config, qp, kp, vp, group.lengths, true);
+    }
     blocks.push_back(out.o.transpose(1, 2));
+    if (!state) continue;
     std::vector<int64_t> lengths;
-    for (const int64_t s : group.sequences) lengths.push_back(layout.lengths[s]);
-    put_rows(state->memory, out.state, group, num_sequences);
-    put_rows(state->last_q, last_rows(qp, lengths), group, num_sequences);
-    put_rows(state->last_k, last_rows(kp, lengths), group, num_sequences);
-    put_rows(state->last_v, last_rows(vp, lengths), group, num_sequences);
+    for (const int64_t s : group.sequences)
+      lengths.push_back(layout.lengths[size_t(s)] + (past ? kLast : 0));
+    put_rows(after.memory, out.state, group, layout);
+    put_rows(after.last_q, last_rows(qp, lengths), group, layout);
+    put_rows(after.last_k, last_rows(kp, lengths), group, layout);
+    put_rows(after.last_v, last_rows(vp, lengths), group, layout);
   }
+  if (state) *state = std::move(after);
   return from_padded(blocks, layout);
 }
 

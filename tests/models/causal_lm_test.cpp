@@ -96,6 +96,71 @@ TEST_CASE("decoding token by token equals the full forward") {
   }
 }
 
+TEST_CASE("sequences that continue a cache are those of the whole text") {
+  const c10::AutoGradMode no_grad(false);
+  std::vector<std::string> modes = operator_modes();
+  modes.push_back("");
+  const auto mode = GENERATE_COPY(from_range(modes));
+  const bool windowed = GENERATE(false, true);
+  const int64_t shared = GENERATE(1, 17, 90);
+  INFO(mode << " windowed " << windowed << " after " << shared);
+  at::manual_seed(3);
+  const auto model = load_tiny("gqa_bias_bf16_sharded");
+  LizaConfig config = memory(mode, "learned");
+  if (windowed) config.max_self_attn_length = 12, config.num_sink_tokens = 3;
+  if (!mode.empty()) inject_liza(*model, config);
+  add_random_lora(*model);
+  const auto texts_of = [&](const std::vector<at::Tensor>& texts) {
+    std::vector<int64_t> lengths;
+    for (const at::Tensor& text : texts) lengths.push_back(text.size(0));
+    return logits(*model, at::cat(texts), lengths);
+  };
+  // The last rows of each text's logits, against those of its new part alone.
+  const auto check = [&](const at::Tensor& got, const std::vector<at::Tensor>& texts,
+                         const std::vector<int64_t>& added) {
+    const at::Tensor whole = texts_of(texts);
+    int64_t end = 0, row = 0;
+    for (size_t s = 0; s < texts.size(); ++s) {
+      end += texts[s].size(0);
+      CHECK(relative(got.narrow(0, row, added[s]), whole.narrow(0, end - added[s], added[s])) <
+            2e-5);
+      row += added[s];
+    }
+  };
+  const auto random = [&](int64_t count) { return random_ids(count, model->config.vocab_size); };
+
+  const at::Tensor prefix = random(shared);
+  DecodeCache first = make_cache(*model, 1, shared, Branch::mixed);
+  logits(*model, prefix, {shared}, &first);
+  const std::vector<int64_t> added{1, 40, 7};
+  std::vector<at::Tensor> parts, texts;
+  for (const int64_t length : added) {
+    parts.push_back(random(length));
+    texts.push_back(at::cat({prefix, parts.back()}));
+  }
+  DecodeCache second = make_cache(*model, 3, shared + 41, Branch::mixed);
+  const Past of_first{&first, {0, 0, 0}};
+  check(model->logits(model->hidden(at::cat(parts), model->context(added, {}, &second, of_first))),
+        texts, added);
+
+  const std::vector<int64_t> rows{2, 1, 1, 0}, more{5, 1, 9, 3};
+  std::vector<at::Tensor> ends, longer;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    ends.push_back(random(more[i]));
+    longer.push_back(at::cat({texts[size_t(rows[i])], ends.back()}));
+  }
+  check(model->logits(
+            model->hidden(at::cat(ends), model->context(more, {}, nullptr, {&second, rows}))),
+        longer, more);
+
+  std::vector<at::Tensor> next;
+  for (at::Tensor& text : texts) {
+    next.push_back(random(1));
+    text = at::cat({text, next.back()});
+  }
+  check(logits(*model, at::cat(next), {1, 1, 1}, &second), texts, {1, 1, 1});
+}
+
 TEST_CASE("the package's operator decodes as it prefills when chunks are single tokens") {
   const c10::AutoGradMode no_grad(false);
   const auto mode = GENERATE(from_range(operator_modes()));

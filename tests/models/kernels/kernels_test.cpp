@@ -292,13 +292,42 @@ TEST_CASE("attention in tiles is the same in every version of the machine's") {
   o.backward(wide(g));
   for (const Level level : levels()) {
     INFO("level " << int(level));
-    const TiledAttention got = tiled_attention(q, k, v, window, score, level);
+    const TiledAttention got = tiled_attention(q, k, v, window, score, {}, level);
     CHECK(apart(got.o, o.detach()) < 5 * bound(type));
     const auto grads = tiled_attention_backward(g, q, k, v, got, window, score, level);
     if (length == 1) continue;  // its weight is 1: no gradient by q and k
     CHECK(apart(grads.q, in[0].grad()) < 5 * bound(type));
     CHECK(apart(grads.k, in[1].grad()) < 5 * bound(type));
     CHECK(apart(grads.v, in[2].grad()) < 5 * bound(type));
+  }
+}
+
+TEST_CASE("attention behind keys of the past is the same in every version") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const AttentionWindow window = GENERATE(AttentionWindow{}, AttentionWindow{70, 3});
+  const int64_t length = GENERATE(1, 20, 130), most = 250;
+  const std::vector<int64_t> before{0, 33, most};
+  INFO(type << " length " << length << " window " << window.length);
+  const at::Tensor q = normal({3, 4, length, 64}).to(type);
+  const at::Tensor k = normal({3, 2, most + length, 64}).to(type),
+                   v = normal({3, 2, most + length, 64}).to(type);
+  const ScoreConfig score{0.3, 0};
+  for (const Level level : levels()) {
+    INFO("level " << int(level));
+    const at::Tensor got = tiled_attention(q, k, v, window, score, before, level).o;
+    for (int64_t s = 0; s < 3; ++s) {
+      const int64_t keys = before[size_t(s)] + length;
+      const auto of = [&](const at::Tensor& x) { return wide(x.narrow(0, s, 1)); };
+      const at::Tensor padding = at::zeros({1, 4, before[size_t(s)], 64}, at::kDouble);
+      const at::Tensor want =
+          causal_attention(at::cat({padding, of(q)}, 2), of(k).narrow(2, 0, keys),
+                           of(v).narrow(2, 0, keys), window, score);
+      CHECK(apart(got.narrow(0, s, 1), want.narrow(2, before[size_t(s)], length)) <
+            5 * bound(type));
+      const at::Tensor operators =
+          causal_attention(of(q), of(k), of(v), window, score, {before[size_t(s)]});
+      CHECK(apart(operators, want.narrow(2, before[size_t(s)], length)) < 1e-12);
+    }
   }
 }
 

@@ -70,7 +70,7 @@ TEST_CASE("packed sequences of all modes: outputs and gradients of the raw proje
   Raw again = raw;
   for (at::Tensor* x : {&again.q, &again.k, &again.v})
     *x = x->detach().to(single ? at::kFloat : at::kDouble).requires_grad_(true);
-  const at::Tensor got = liza_branch(config, again.q, again.k, again.v, layout, nullptr, {});
+  const at::Tensor got = liza_branch(config, again.q, again.k, again.v, layout, {}, nullptr);
   (got * weight).sum().backward();
   const double bound = single ? 1e-5 : 1e-10;
   CHECK(relative(got, expected) < bound);
@@ -83,7 +83,7 @@ TEST_CASE("only the projections that need one get a gradient") {
   const SegmentLayout layout = make_layout({20}, at::kCPU);
   Raw raw = random_raw(20, at::kFloat);
   raw.k = raw.k.detach();
-  liza_branch(LizaConfig(), raw.q, raw.k, raw.v, layout, nullptr, {}).sum().backward();
+  liza_branch(LizaConfig(), raw.q, raw.k, raw.v, layout, {}, nullptr).sum().backward();
   CHECK(raw.q.grad().defined());
   CHECK(raw.v.grad().defined());
   CHECK_FALSE(raw.k.grad().defined());
