@@ -11,6 +11,7 @@
 #include "models/formats/dequant.h"
 #include "models/kernels/few_rows.h"
 #include "models/kernels/gemm.h"
+#include "models/kernels/narrow.h"
 
 namespace tptt {
 namespace {
@@ -25,8 +26,7 @@ void decode_into(const FrozenWeight& weight, int64_t row, at::Tensor& to, int64_
     return decode_row(weight, row, to.mutable_data_ptr<float>() + to_row * weight.in);
   buffer.resize(size_t(weight.in));
   decode_row(weight, row, buffer.data());
-  auto* out = to.mutable_data_ptr<c10::BFloat16>() + to_row * weight.in;
-  std::copy(buffer.begin(), buffer.end(), out);
+  to_bfloat16(buffer.data(), weight.in, to.mutable_data_ptr<c10::BFloat16>() + to_row * weight.in);
 }
 
 // Rows begin .. begin + count of the weight in the first rows of `tile`.
