@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "models/formats/error.h"
+#include "trainer/forecast.h"
 #include "trainer/run_head.h"
 #include "trainer/runtime.h"
 #include "trainer/train_step.h"
@@ -27,7 +28,8 @@ void dry_run(TrainingSetup& s) {
       "configuration is valid: %ld steps of up to %ld tokens, %ld trainable parameters, %s on %s\n"
       "forecast, from the largest step: %.2f GB peak memory, %.0f s of training (%.2f s a step)\n",
       long(head.steps), long(largest.tokens), long(head.trainable_parameters), head.dtype.c_str(),
-      head.device.c_str(), peak_rss_gb(), per_step * double(head.steps), per_step);
+      head.device.c_str(), peak_rss_gb() + waiting_bytes(largest) / 1e9,
+      per_step * double(head.steps), per_step);
 }
 
 }  // namespace tptt

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "models/lora.h"
+#include "trainer/block_cache.h"
 #include "trainer/loss.h"
 #include "trainer/runtime.h"
 
@@ -93,10 +94,15 @@ double step_bytes(CausalLM& model, int64_t tokens, bool gradient_checkpointing) 
          3 * learned * sizeof(float);
 }
 
+double waiting_bytes(const LargestStep& largest) {
+  return largest.varies ? double(kSlackBytes) : 0;
+}
+
 double memory_forecast(const TrainingSetup& setup) {
-  const double step = step_bytes(*setup.model, largest_step(setup.config, setup.data).micro_batch,
+  const LargestStep largest = largest_step(setup.config, setup.data);
+  const double step = step_bytes(*setup.model, largest.micro_batch,
                                  setup.config.training.gradient_checkpointing == "true");
-  return std::max(peak_rss_gb(), rss_gb() + (step + kProgram) / 1e9);
+  return std::max(peak_rss_gb(), rss_gb() + (step + waiting_bytes(largest) + kProgram) / 1e9);
 }
 
 }  // namespace tptt

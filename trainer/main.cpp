@@ -210,8 +210,10 @@ void print_error(std::string text) {
 
 int main(int argc, char** argv) {
   install_block_cache();
-  // oneDNN keeps compiled code for each number of tokens it has seen: a step needs a few of them.
-  setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", /*replace=*/0);
+  // oneDNN, and ATen beside it, keep compiled code for each number of tokens they have seen: a step
+  // needs a few of them.
+  for (const char* cache : {"ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"})
+    setenv(cache, "32", /*replace=*/0);
   CLI::App app("tptt: fine-tune pretrained transformers with LoRA and a linear-attention memory");
   app.set_version_flag("--version", std::string("tptt ") + TPTT_VERSION);
   app.require_subcommand(1);

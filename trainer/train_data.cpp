@@ -207,6 +207,7 @@ LargestStep largest_step(const Config& config, const TrainingData& data) {
       for (const int64_t example : examples)
         tokens += int64_t(data.train[size_t(example)].ids.size());
       all += tokens;
+      largest.varies |= largest.micro_batch > 0 && tokens != largest.micro_batch;
       largest.micro_batch = std::max(largest.micro_batch, tokens);
     }
     if (all > largest.tokens) largest.step = step, largest.tokens = all;

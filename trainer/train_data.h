@@ -31,9 +31,11 @@ int64_t total_steps(const Config& config, const TrainingData& data);
 std::vector<Batch> step_batches(const Config& config, const TrainingData& data, int64_t vocab_size,
                                 at::Device device, int64_t step);
 
-/// Of the first epoch's steps, that with the most tokens, and tokens of the largest micro-batch.
+/// Of the first epoch's steps, that with the most tokens, tokens of the largest micro-batch, and
+/// whether others have fewer.
 struct LargestStep {
   int64_t step = 0, tokens = 0, micro_batch = 0;
+  bool varies = false;
 };
 LargestStep largest_step(const Config& config, const TrainingData& data);
 
