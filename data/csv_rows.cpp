@@ -96,6 +96,15 @@ Json to_object(const std::vector<std::string>& names, std::vector<std::string>& 
 
 }  // namespace
 
+void each_csv_record(const std::string& path, const TakeRecord& take) {
+  CsvReader reader(path);
+  std::vector<std::string> fields;
+  while (reader.next(fields)) {
+    for (const std::string& field : fields) check_utf8(field, reader.where());
+    if (!take(reader.where(), fields)) return;
+  }
+}
+
 void each_csv_row(const std::string& path, const TakeRow& take) {
   CsvReader reader(path);
   std::vector<std::string> names, fields;

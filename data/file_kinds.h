@@ -28,6 +28,12 @@ const FileKind& find_file_kind(const std::string& path);
 void each_json_row(const std::string& path, const TakeRow& take);
 /// RFC 4180 with a header row: each record becomes an object of strings.
 void each_csv_row(const std::string& path, const TakeRow& take);
+/// Takes one record: where it begins ("file.csv:12") and its fields. Returns false when it has
+/// enough.
+using TakeRecord =
+    std::function<bool(const std::string& where, const std::vector<std::string>& fields)>;
+/// RFC 4180 without a header row.
+void each_csv_record(const std::string& path, const TakeRecord& take);
 /// Row groups one after another; a row is an object of its columns' texts, numbers, truth values,
 /// lists and structs, other columns are left out. Without TPTT_PARQUET an Error that says what to
 /// install.

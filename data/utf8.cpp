@@ -42,11 +42,36 @@ size_t space_at(const std::string& text, size_t at) {
                                         "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004",
                                         "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
                                         "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+  const uint8_t first = uint8_t(text[at]);
+  if (first > ' ' && first < 0xC2) return 0;
   for (const char* space : kSpaces) {
     const size_t size = std::char_traits<char>::length(space);
     if (text.compare(at, size, space) == 0) return size;
   }
   return 0;
+}
+
+// The character that starts at `at`, and in `size` its bytes; of no UTF-8 one byte as it is.
+utf8proc_int32_t character_at(std::string_view text, size_t at, size_t& size) {
+  utf8proc_int32_t code = 0;
+  const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,
+                                       utf8proc_ssize_t(text.size() - at), &code);
+  size = size_t(std::max<utf8proc_ssize_t>(length, 1));
+  return length > 0 ? code : -1;
+}
+
+// Each character by `first` or `rest`.
+std::string mapped(std::string_view text, utf8proc_int32_t (*first)(utf8proc_int32_t),
+                   utf8proc_int32_t (*rest)(utf8proc_int32_t)) {
+  std::string out;
+  for (size_t at = 0, size = 0; at < text.size(); at += size) {
+    const utf8proc_int32_t code = character_at(text, at, size);
+    utf8proc_uint8_t bytes[4];
+    const auto length = code < 0 ? 0 : utf8proc_encode_char((at == 0 ? first : rest)(code), bytes);
+    out += length > 0 ? std::string_view(reinterpret_cast<char*>(bytes), size_t(length))
+                      : text.substr(at, size);
+  }
+  return out;
 }
 
 constexpr int kMostMarks = 1024;
@@ -117,6 +142,41 @@ std::string strip(const std::string& text) {
   size_t begin = 0;
   while (const size_t space = begin < text.size() ? space_at(text, begin) : 0) begin += space;
   return strip_right(text.substr(begin));
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  bool inside = false;
+  for (size_t at = 0; at < text.size();) {
+    const size_t space = space_at(text, at);
+    if (!space && !inside) words.emplace_back();
+    if (!space) words.back() += text[at];
+    inside = !space;
+    at += space ? space : 1;
+  }
+  return words;
+}
+
+int64_t count_characters(std::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (uint8_t(c) & 0xC0) != 0x80; });
+}
+
+bool is_word(std::string_view text, size_t at) {
+  size_t size = 0;
+  const utf8proc_int32_t code = character_at(text, at, size);
+  if (code < 0) return false;
+  const auto category = utf8proc_category(code);
+  return code == '_' || (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
+         (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO);
+}
+
+std::string lower(std::string_view text) {
+  return mapped(text, utf8proc_tolower, utf8proc_tolower);
+}
+
+std::string capitalized(std::string_view text) {
+  return mapped(text, utf8proc_totitle, utf8proc_tolower);
 }
 
 std::string nfc(std::string_view text) {

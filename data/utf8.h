@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tptt {
 
@@ -17,6 +19,20 @@ std::string utf8_lossy(std::string_view bytes);
 /// Without outer white space, Unicode's included, as Python's str.strip() and str.rstrip().
 std::string strip(const std::string& text);
 std::string strip_right(const std::string& text);
+
+/// The words between white space, as Python's str.split().
+std::vector<std::string> split(const std::string& text);
+
+/// Characters of valid UTF-8.
+int64_t count_characters(std::string_view text);
+
+/// Whether the character at `at` is of a word: a letter, number or underscore.
+bool is_word(std::string_view text, size_t at);
+
+/// Character by character, as Python's str.lower() and str.capitalize() but for those that become
+/// several.
+std::string lower(std::string_view text);
+std::string capitalized(std::string_view text);
 
 /// Whether the character at `at` is a combining mark.
 bool is_mark(std::string_view text, size_t at);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,22 @@ struct GenerateFlags {
 };
 
 struct EvalFlags {
-  std::string task = "sample";  // sample, perplexity
-  std::string data, shots_data;
+  std::vector<std::string> tasks = {
+      "sample"};                  // sample, perplexity, or benchmarks (docs/evaluation.md)
+  std::vector<std::string> data;  // PATH, or TASK=PATH
+  std::string shots_data;
+  std::string protocol = "lm-eval";
   std::string chat_template = "auto";
-  int64_t num_fewshot = 0, limit = 0, batch_size = 64, max_length = 1024;
+  std::optional<int64_t> num_fewshot;
+  int64_t limit = 0, batch_size = 64, max_length = 1024;
+  bool json = false, resume = false;
+  std::string output, log_samples;
+};
+
+struct CompareFlags {
+  std::string first, second;  // results.json of two evaluations
+  bool questions = false;     // list those that came out differently
   bool json = false;
-  std::string output;
 };
 
 struct RecallFlags {
@@ -57,6 +68,7 @@ void run_generate(const CommonFlags& common, const GenerateFlags& flags);
 void run_logits(const CommonFlags& common, const std::string& input_ids, const std::string& output);
 void run_tokenize(const std::string& model, bool decode, bool special);
 void run_eval(const CommonFlags& common, const EvalFlags& flags);
+void run_compare(const CompareFlags& flags);
 void run_recall(const CommonFlags& common, const RecallFlags& flags);
 void run_inspect(const std::string& path);
 void run_export(const ExportFlags& flags);

@@ -11,6 +11,7 @@
 #include "models/formats/error.h"
 #include "models/host_tensor.h"
 #include "models/philox.h"
+#include "trainer/prefix.h"
 
 namespace tptt {
 namespace {
@@ -77,19 +78,21 @@ void leave_done(Writing& writing, int64_t max_length, DecodeCache& cache) {
 }
 
 // The normed hidden state of each text's last token [S, E]. The cache holds all before it, or is
-// made from the whole texts where it cannot.
+// made from the whole texts, behind their prefix, where it cannot.
 at::Tensor last_hidden(const CausalLM& model, const std::vector<TokenIds>& texts,
                        const ForwardOptions& options, int64_t capacity, bool whole,
-                       DecodeCache& cache) {
+                       const Prefix& prefix, DecodeCache& cache) {
   if (whole) cache = make_cache(model, int64_t(texts.size()), capacity, options.branch);
   std::vector<int64_t> ids, lengths, last_rows;
   for (const TokenIds& text : texts) {
-    ids.insert(ids.end(), whole ? text.begin() : text.end() - 1, text.end());
-    lengths.push_back(whole ? int64_t(text.size()) : 1);
+    const auto begin = whole ? text.begin() + prefix.length : text.end() - 1;
+    ids.insert(ids.end(), begin, text.end());
+    lengths.push_back(text.end() - begin);
     last_rows.push_back(int64_t(ids.size()) - 1);
   }
+  const Past past = whole ? prefix.past(texts.size()) : Past();
   const at::Tensor hidden =
-      model.hidden(host_tensor(ids, model.device()), model.context(lengths, options, &cache));
+      model.hidden(host_tensor(ids, model.device()), model.context(lengths, options, &cache, past));
   return whole ? hidden.index_select(0, host_tensor(last_rows, model.device())) : hidden;
 }
 
@@ -117,23 +120,28 @@ std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds
                                  ? std::numeric_limits<int64_t>::max()
                                  : model.config.max_position_embeddings;
   const auto& ends = model.config.eos_token_id;
+  std::vector<const TokenIds*> all;
+  for (const TokenIds& prompt : prompts) all.push_back(&prompt);
+  const Prefix prefix = compute_prefix(model, all, capacity, options.branch);
   DecodeCache cache;
   int64_t stored = 0;  // of the longest text
   for (int64_t step = 0; step < options.max_new_tokens && !writing.texts.empty(); ++step) {
     const int64_t longest = writing.longest();
     const bool whole = step == 0 || cache_expires(model, stored, longest);
     stored = longest;
-    const at::Tensor hidden =
-        last_hidden(model, writing.texts, {.branch = options.branch}, capacity, whole, cache);
+    const at::Tensor hidden = last_hidden(model, writing.texts, {.branch = options.branch},
+                                          capacity, whole, prefix, cache);
     const auto ids = next_tokens(model.logits(hidden), options, writing.prompts, uint64_t(step));
     for (size_t s = 0; s < ids.size(); ++s) {
       writing.texts[s].push_back(int32_t(ids[s]));
       if (writing.done[s]) continue;
       writing.done[s] = std::find(ends.begin(), ends.end(), ids[s]) != ends.end();
       if (writing.done[s]) continue;
-      answers[writing.prompts[s]].push_back(int32_t(ids[s]));
+      TokenIds& answer = answers[writing.prompts[s]];
+      answer.push_back(int32_t(ids[s]));
       if (on_token) on_token(writing.prompts[s], int32_t(ids[s]));
-      writing.done[s] = int64_t(writing.texts[s].size()) > max_length;
+      writing.done[s] = int64_t(writing.texts[s].size()) > max_length ||
+                        (options.is_complete && options.is_complete(answer));
     }
     leave_done(writing, max_length, cache);
   }

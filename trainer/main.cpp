@@ -134,15 +134,24 @@ void add_eval(CLI::App& app) {
   auto* command = app.add_subcommand("eval", "score a model on a task");
   add_common(*command, *common);
   add_branch(*command, *common);
-  command->add_option("--task", flags->task, "sample (exact match) or perplexity")
+  command
+      ->add_option("--task", flags->tasks,
+                   "sample (exact match), perplexity, or benchmarks: mmlu, arc_easy, ... "
+                   "(docs/evaluation.md)")
+      ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--data", flags->data, "rows to score (JSONL), or a .txt for perplexity")
+  command
+      ->add_option(
+          "--data", flags->data,
+          "rows to score, a .txt for perplexity; of benchmarks their file or directory, or "
+          "TASK=PATH for each")
       ->required();
   command->add_option("--shots", flags->shots_data, "rows for --num-fewshot");
-  command->add_option("--num-fewshot", flags->num_fewshot)
-      ->capture_default_str()
+  command->add_option("--num-fewshot", flags->num_fewshot, "default: the task's own")
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--limit", flags->limit, "rows; 0: all")
+  command->add_option("--protocol", flags->protocol, "of MMLU: lm-eval, hendrycks or lighteval")
+      ->capture_default_str();
+  command->add_option("--limit", flags->limit, "first rows of each task; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--max-length", flags->max_length, "tokens of a row or window")
@@ -153,8 +162,21 @@ void add_eval(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_option("--output", flags->output, "also write the result to this file");
+  command->add_option("--log-samples", flags->log_samples,
+                      "one line a question; default: beside --output");
+  command->add_flag("--resume", flags->resume, "go on with the samples of an interrupted run");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([=] { run_eval(*common, *flags); });
+}
+
+void add_compare(CLI::App& app) {
+  const auto flags = std::make_shared<CompareFlags>();
+  auto* command = app.add_subcommand("compare", "two evaluations of the same questions, paired");
+  command->add_option("first", flags->first, "results that eval --output wrote")->required();
+  command->add_option("second", flags->second, "the same of another model or adapter")->required();
+  command->add_flag("--questions", flags->questions, "also list what came out differently");
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([=] { run_compare(*flags); });
 }
 
 void add_logits(CLI::App& app) {
@@ -221,6 +243,7 @@ int main(int argc, char** argv) {
   add_bench(app);
   add_generate(app);
   add_eval(app);
+  add_compare(app);
   add_logits(app);
   add_recall(app);
   add_tokenize(app);

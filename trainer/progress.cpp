@@ -15,7 +15,15 @@ namespace {
 constexpr size_t kColumns = 79;
 constexpr size_t kMaxBar = 20;
 
-std::string clock(double seconds) {
+std::string number(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), format, value);
+  return text;
+}
+
+}  // namespace
+
+std::string clock_text(double seconds) {
   constexpr double kLongest = 99 * 3600.0;
   if (!(seconds < kLongest)) return ">99h";
   const auto whole = static_cast<long long>(std::llround(seconds));
@@ -29,14 +37,6 @@ std::string clock(double seconds) {
   return text;
 }
 
-std::string number(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), format, value);
-  return text;
-}
-
-}  // namespace
-
 std::string progress_text(int64_t total_steps, const MetricsRow& row, double eta_seconds) {
   std::string text = "step " + std::to_string(row.step) + "/" + std::to_string(total_steps);
   if (row.loss) text += number(" loss %.4g", *row.loss);
@@ -44,7 +44,7 @@ std::string progress_text(int64_t total_steps, const MetricsRow& row, double eta
   if (row.learning_rate) text += number(" lr %.1e", *row.learning_rate);
   if (row.mag_weight) text += number(" mu %.3f", *row.mag_weight);
   if (row.tokens_per_second) text += number(" %.0f tok/s", *row.tokens_per_second);
-  if (eta_seconds >= 0) text += " eta " + clock(eta_seconds);
+  if (eta_seconds >= 0) text += " eta " + clock_text(eta_seconds);
   return text;
 }
 
@@ -73,10 +73,11 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
   std::fputs(line.c_str(), stderr);
 }
 
-void show_count(const std::string& what, int64_t done, int64_t total) {
+void show_count(const std::string& what, int64_t done, int64_t total, double eta_seconds) {
   if (::isatty(STDERR_FILENO) != 1) return;
-  std::fprintf(stderr, "\r\x1b[K%s %lld/%lld%s", what.c_str(), static_cast<long long>(done),
-               static_cast<long long>(total), done >= total ? "\r\x1b[K" : "");
+  const std::string eta = eta_seconds >= 0 ? " eta " + clock_text(eta_seconds) : "";
+  std::fprintf(stderr, "\r\x1b[K%s %lld/%lld%s%s", what.c_str(), static_cast<long long>(done),
+               static_cast<long long>(total), eta.c_str(), done >= total ? "\r\x1b[K" : "");
 }
 
 void end_progress(const Progress& progress) {

@@ -23,8 +23,11 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
 void end_progress(const Progress& progress);
 
 /// Shows "WHAT done/total" on a terminal, redrawn in place and gone when done; nothing
-/// elsewhere.
-void show_count(const std::string& what, int64_t done, int64_t total);
+/// elsewhere. `eta_seconds` below 0: not known.
+void show_count(const std::string& what, int64_t done, int64_t total, double eta_seconds = -1);
+
+/// "1:02", "3:01:02", ">99h".
+std::string clock_text(double seconds);
 
 /// "step 10/100 loss 2.310 lr 1.0e-03 mu 0.100 812 tok/s eta 1:02", what is not set left out.
 std::string progress_text(int64_t total_steps, const MetricsRow& row, double eta_seconds);

@@ -41,4 +41,34 @@ std::optional<std::pair<double, double>> loss_change_interval(
   return std::pair(quantile(0.025), quantile(0.975));
 }
 
+// Twice the binomial tail of the rarer outcome at even odds.
+static double mcnemar(int64_t a, int64_t b) {
+  const double n = double(a + b);
+  double tail = 0;
+  for (int64_t i = 0; i <= std::min(a, b); ++i)
+    tail += std::exp(std::lgamma(n + 1) - std::lgamma(double(i) + 1) -
+                     std::lgamma(n - double(i) + 1) - n * std::log(2.0));
+  return std::min(1.0, 2 * tail);
+}
+
+PairedDifference paired_difference(const std::vector<double>& first,
+                                   const std::vector<double>& second) {
+  PairedDifference out;
+  out.num = int64_t(first.size());
+  const double n = double(first.size());
+  for (size_t i = 0; i < first.size(); ++i) {
+    out.first += first[i] / n;
+    out.second += second[i] / n;
+    out.only_first += first[i] > second[i];
+    out.only_second += second[i] > first[i];
+  }
+  out.difference = out.second - out.first;
+  double squares = 0;
+  for (size_t i = 0; i < first.size(); ++i)
+    squares += std::pow(second[i] - first[i] - out.difference, 2);
+  if (out.num > 1) out.standard_error = std::sqrt(squares / (n - 1) / n);
+  out.p_value = mcnemar(out.only_first, out.only_second);
+  return out;
+}
+
 }  // namespace tptt

@@ -7,6 +7,7 @@
 #include "models/formats/error.h"
 #include "models/formats/json.h"
 #include "trainer/commands.h"
+#include "trainer/evaluate/benchmarks.h"
 #include "trainer/evaluate/sample.h"
 #include "trainer/evaluate/text.h"
 #include "trainer/load_model.h"
@@ -21,13 +22,21 @@ bool is_plain_text(const std::string& path) {
 }
 
 void check(const EvalFlags& flags) {
-  if (flags.task != "sample" && flags.task != "perplexity")
-    throw UsageError("--task '" + flags.task + "': expected sample or perplexity");
-  if (flags.task == "sample" && is_plain_text(flags.data))
-    throw UsageError("--data '" + flags.data +
+  if (flags.data.size() != 1)
+    throw UsageError("--data: --task " + flags.tasks[0] + " takes one file");
+  if (flags.tasks[0] == "sample" && is_plain_text(flags.data[0]))
+    throw UsageError("--data '" + flags.data[0] +
                      "': sample needs rows (JSONL); plain text has --task perplexity");
-  if (flags.num_fewshot > 0 && flags.shots_data.empty())
+  if (flags.num_fewshot.value_or(0) > 0 && flags.shots_data.empty())
     throw UsageError("--num-fewshot needs --shots FILE");
+  if (flags.resume || !flags.log_samples.empty())
+    throw UsageError("--resume and --log-samples are for benchmarks, not for --task " +
+                     flags.tasks[0]);
+}
+
+// The project's own tasks, of any text or rows; all others are benchmarks.
+bool is_own(const std::string& task) {
+  return task == "sample" || task == "perplexity";
 }
 
 void add_loss(Json& result, const LossScore& loss) {
@@ -37,7 +46,7 @@ void add_loss(Json& result, const LossScore& loss) {
 }
 
 void score_text(const LoadedModel& loaded, const EvalFlags& flags, Branch branch, Json& result) {
-  const TextWindows text = read_text_windows(flags.data, *loaded.tokenizer, flags.max_length);
+  const TextWindows text = read_text_windows(flags.data[0], *loaded.tokenizer, flags.max_length);
   const LossScore loss = evaluate_loss(*loaded.model, text.windows, kBatchTokens, branch);
   result["windows"] = text.windows.size();
   result["bytes"] = text.num_bytes;
@@ -47,7 +56,7 @@ void score_text(const LoadedModel& loaded, const EvalFlags& flags, Branch branch
 }
 
 void score_rows(const LoadedModel& loaded, const EvalFlags& flags, Branch branch, Json& result) {
-  const auto rows = read_rows(flags.data, "auto", flags.limit);
+  const auto rows = read_rows(flags.data[0], "auto", flags.limit);
   TokenizeOptions options;
   options.max_length = flags.max_length;
   if (!rows[0].messages.empty())
@@ -56,14 +65,15 @@ void score_rows(const LoadedModel& loaded, const EvalFlags& flags, Branch branch
       tokenize_rows(rows, *loaded.tokenizer, loaded.model->config.first_eos(), options);
   result["rows"] = rows.size();
   add_loss(result, evaluate_loss(*loaded.model, tokenized.examples, kBatchTokens, branch));
-  if (flags.task == "perplexity") return;
+  if (flags.tasks[0] == "perplexity") return;
+  const int64_t num_fewshot = flags.num_fewshot.value_or(0);
   std::vector<Row> shots;
-  if (flags.num_fewshot > 0) shots = read_rows(flags.shots_data, "auto", flags.num_fewshot);
+  if (num_fewshot > 0) shots = read_rows(flags.shots_data, "auto", num_fewshot);
   const ExactMatchScore score =
       evaluate_exact_match(*loaded.model, *loaded.tokenizer, options.chat_template, rows, shots,
-                           flags.num_fewshot, flags.batch_size, branch);
+                           num_fewshot, flags.batch_size, branch);
   result["exact_match"] = double(score.correct) / double(score.total);
-  result["num_fewshot"] = flags.num_fewshot;
+  result["num_fewshot"] = num_fewshot;
   result["answers"] = score.answers;
 }
 
@@ -84,14 +94,15 @@ void print_score(const Json& result) {
 }  // namespace
 
 void run_eval(const CommonFlags& common, const EvalFlags& flags) {
+  if (flags.tasks.size() > 1 || !is_own(flags.tasks[0])) return run_benchmarks(common, flags);
   check(flags);
   const Branch branch = parse_branch(common.branch);
   const LoadedModel loaded = load_model(common, true);
-  Json result = {{"task", flags.task},
+  Json result = {{"task", flags.tasks[0]},
                  {"model", common.model},
                  {"adapter", common.adapter},
                  {"branch", common.branch}};
-  if (is_plain_text(flags.data)) {
+  if (is_plain_text(flags.data[0])) {
     score_text(loaded, flags, branch, result);
   } else {
     score_rows(loaded, flags, branch, result);

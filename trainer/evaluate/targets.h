@@ -12,8 +12,18 @@ struct TokenScore {
   bool greedy = false;  // greedy decoding would have chosen it
 };
 
-/// Scores of targets [M] after the normed hidden states [M, E]; logits exist for one chunk of rows
-/// at a time.
+/// A token that may come next after a row of hidden states.
+struct Target {
+  int64_t row;
+  int64_t token;
+};
+
+/// Scores of the targets, ordered by row, after the normed hidden states [M, E]; logits exist for
+/// one chunk of rows at a time.
+std::vector<TokenScore> score_targets(const CausalLM& model, const at::Tensor& hidden,
+                                      const std::vector<Target>& targets);
+
+/// Scores of targets [M], one a row.
 std::vector<TokenScore> score_rows(const CausalLM& model, const at::Tensor& hidden,
                                    const at::Tensor& targets);
 

@@ -47,3 +47,18 @@ TEST_CASE("lists that give no interval") {
   CHECK_FALSE(loss_change_interval({{1, 1}, {1, 1}}, {{1, 1}, {1, 2}}, 1));
   CHECK_FALSE(loss_change_interval({{1, 1}, {NAN, 1}}, {{1, 1}, {1, 1}}, 1));
 }
+
+TEST_CASE("paired scores differ by their mean, with McNemar's exact test") {
+  std::vector<double> first(20, 0), second(20, 0);
+  for (int i = 0; i < 9; ++i) second[size_t(i)] = 1;
+  first[10] = 1;
+  const PairedDifference d = paired_difference(first, second);
+  CHECK(d.first == Approx(0.05));
+  CHECK(d.difference == Approx(0.4));
+  CHECK(d.only_first == 1);
+  CHECK(d.only_second == 9);
+  CHECK(d.p_value == Approx(22.0 / 1024));  // 2 (C(10, 0) + C(10, 1)) / 2^10
+  // sd of nine 1, one -1 and ten 0
+  CHECK(d.standard_error == Approx(std::sqrt((10 - 20 * 0.16) / 19 / 20)));
+  CHECK(paired_difference(first, first).p_value == 1);
+}

@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "data/file_kinds.h"
+#include "data/tasks/mmlu.h"
+#include "data/tasks/split_files.h"
+#include "data/tasks/task.h"
+#include "models/formats/error.h"
+
+namespace tptt {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kMmlu = "mmlu", kMmluPrefix = "mmlu_";
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
+bool is_mmlu(const TaskKind& kind) {
+  return kind.name == kMmlu;
+}
+
+// The subjects that "mmlu", "mmlu_stem" or "mmlu_virology" names; none for another name.
+std::vector<std::string> subjects_of(const std::string& name) {
+  std::vector<std::string> subjects;
+  for (const MmluSubject& subject : mmlu_subjects())
+    if (name == kMmlu || name == kMmluPrefix + subject.group || name == kMmluPrefix + subject.name)
+      subjects.push_back(subject.name);
+  return subjects;
+}
+
+// A row as its file has it.
+struct RawRow {
+  std::string where;
+  Json row;
+};
+
+std::vector<RawRow> read_raw(const std::string& path, const TaskKind& kind) {
+  std::vector<RawRow> rows;
+  const FileKind& file = find_file_kind(path);
+  if (is_mmlu(kind) && file.each_row == each_csv_row) {
+    each_csv_record(path, [&](const std::string& where, const std::vector<std::string>& fields) {
+      rows.push_back({where, mmlu_row(fields, where)});
+      return true;
+    });
+  } else {
+    file.each_row(path, [&](const std::string& where, const std::function<Json()>& read) {
+      rows.push_back({where, read()});
+      return true;
+    });
+  }
+  return rows;
+}
+
+// Files are read once, although several subjects may lie in one.
+class Reader {
+ public:
+  Reader(const TaskKind& kind, Protocol protocol) : kind_(kind), protocol_(protocol) {}
+
+  // The first rows (limit 0: all) of a file, of `subject` alone where one is given.
+  std::vector<Doc> read(const std::string& path, const std::string& subject, int64_t limit) {
+    const auto [found, added] = files_.try_emplace(path);
+    if (added) found->second = read_raw(path, kind_);
+    std::vector<Doc> docs;
+    for (const RawRow& raw : found->second) {
+      if (limit > 0 && int64_t(docs.size()) == limit) break;
+      if (!subject.empty() && json_string(raw.row, "subject", raw.where) != subject) continue;
+      docs.push_back(kind_.read(raw.row, raw.where, protocol_));
+    }
+    return docs;
+  }
+
+ private:
+  const TaskKind& kind_;
+  Protocol protocol_;
+  std::map<std::string, std::vector<RawRow>> files_;
+};
+
+// Where the rows of one split of one task lie.
+struct Source {
+  std::vector<std::string> paths;
+  std::string subject;  // of their rows, for files that hold several; "": all rows
+};
+
+// The files of the first of the splits that is there: of this config or subject, or else of none.
+Source find_source(const std::vector<SplitFile>& files, const std::vector<std::string>& splits,
+                   const std::string& config, const std::string& subject) {
+  for (const std::string& split : splits) {
+    for (const std::string& wanted : {config, std::string("all"), std::string()}) {
+      Source source{{}, wanted == subject ? "" : subject};
+      for (const SplitFile& file : files)
+        if (file.split == split && file.config == wanted) source.paths.push_back(file.path);
+      if (!source.paths.empty()) return source;
+    }
+  }
+  return {};
+}
+
+std::vector<Doc> read_all(Reader& reader, const Source& source, int64_t limit) {
+  std::vector<Doc> docs;
+  for (const std::string& path : source.paths) {
+    const int64_t left = limit > 0 ? limit - int64_t(docs.size()) : 0;
+    if (limit > 0 && left == 0) break;
+    auto more = reader.read(path, source.subject, left);
+    std::move(more.begin(), more.end(), std::back_inserter(docs));
+  }
+  return docs;
+}
+
+int64_t num_shots(const TaskRequest& request, const TaskKind& kind) {
+  return request.num_fewshot.value_or(kind.num_fewshot);
+}
+
+// What is loaded: a task of its own or one subject of MMLU.
+struct Wanted {
+  const TaskRequest& request;
+  const TaskKind& kind;
+  std::string subject;           // "": no task of MMLU
+  bool alone;                    // the only subject that is asked for
+  std::vector<SplitFile> files;  // of the directory; none: request.data is a file
+
+  std::string name() const { return subject.empty() ? request.name : subject; }
+  std::string config() const { return subject.empty() ? kind.hub_config : subject; }
+  // Of one subject a file may hold nothing else, and not say so.
+  Source file(const std::string& path) const { return {{path}, alone ? "" : subject}; }
+};
+
+Source questions_of(const Wanted& w) {
+  if (w.files.empty()) return w.file(w.request.data);
+  Source source = find_source(w.files, w.kind.splits, w.config(), w.subject);
+  if (!source.paths.empty()) return source;
+  const std::string& split = w.kind.splits[0];
+  throw Error(w.request.data + ": no " + split + " questions of " + w.name() + "; expected " +
+              (w.subject.empty() ? split + ".jsonl or " + split + "-*.parquet"
+                                 : split + "/" + w.subject + "_" + split + ".csv or " + w.subject +
+                                       "/" + split + "-*.parquet"));
+}
+
+std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
+  const int64_t count = num_shots(w.request, w.kind);
+  if (count == 0) return {};
+  const std::string shots = std::to_string(count) + " shots";
+  if (w.kind.shot_splits.empty())
+    throw UsageError("--num-fewshot: " + w.request.name + " is asked without shots");
+  const Source source = w.request.shots_data.empty()
+                            ? find_source(w.files, w.kind.shot_splits, w.config(), w.subject)
+                            : w.file(w.request.shots_data);
+  if (source.paths.empty())
+    throw Error(w.request.data + ": no " + joined(w.kind.shot_splits) + " questions of " +
+                w.name() + " for " + shots + "; name a file with --shots, or take --num-fewshot 0");
+  std::vector<Doc> docs = read_all(reader, source, 0);
+  if (int64_t(docs.size()) < count)
+    throw Error(source.paths[0] + ": has " + std::to_string(docs.size()) + " questions of " +
+                w.name() + ", too few for " + shots);
+  return docs;
+}
+
+}  // namespace
+
+std::vector<std::string> protocol_names() {
+  return {"lm-eval", "hendrycks", "lighteval"};
+}
+
+Protocol parse_protocol(const std::string& name) {
+  const auto names = protocol_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end())
+    throw UsageError("--protocol '" + name + "': expected " + joined(names));
+  return Protocol(found - names.begin());
+}
+
+const TaskKind& find_task_kind(const std::string& name) {
+  std::vector<std::string> names;
+  for (const TaskKind& kind : task_kinds()) {
+    if (name == kind.name || (is_mmlu(kind) && !subjects_of(name).empty())) return kind;
+    names.emplace_back(kind.name);
+  }
+  throw UsageError("--task '" + name + "': expected sample, perplexity, " + joined(names) +
+                   ", or a group or subject of MMLU (mmlu_stem, mmlu_virology)");
+}
+
+std::vector<Task> load_tasks(const TaskRequest& request) {
+  const TaskKind& kind = find_task_kind(request.name);
+  if (request.protocol != Protocol::lm_eval && !is_mmlu(kind))
+    throw UsageError("--protocol " + protocol_names()[size_t(request.protocol)] +
+                     ": is for MMLU alone, not for " + request.name);
+  std::vector<SplitFile> files;
+  if (fs::is_directory(request.data)) {
+    files = find_split_files(request.data);
+    if (files.empty())
+      throw Error(request.data + ": no file whose name says its split, such as " + kind.splits[0] +
+                  ".jsonl or " + kind.splits[0] + "-00000-of-00001.parquet");
+  }
+  Reader reader(kind, request.protocol);
+  const auto subjects = is_mmlu(kind) ? subjects_of(request.name) : std::vector<std::string>{""};
+  std::vector<Task> tasks;
+  for (const std::string& subject : subjects) {
+    const Wanted wanted{request, kind, subject, subjects.size() == 1, files};
+    Task task;
+    task.name = subject.empty() ? request.name : kMmluPrefix + subject;
+    task.kind = &kind;
+    task.protocol = request.protocol;
+    task.num_fewshot = num_shots(request, kind);
+    if (!subject.empty()) task.description = mmlu_description(subject, request.protocol);
+    const Source source = questions_of(wanted);
+    task.docs = read_all(reader, source, request.limit);
+    if (task.docs.empty()) throw Error(source.paths[0] + ": no question of " + wanted.name());
+    task.shots = shots_of(wanted, reader);
+    tasks.push_back(std::move(task));
+  }
+  return tasks;
+}
+
+}  // namespace tptt

@@ -1,0 +1,96 @@
+#include "trainer/evaluate/samples.h"
+
+#include <cmath>
+
+#include "data/line_reader.h"
+#include "models/formats/error.h"
+#include "models/formats/json.h"
+
+namespace tptt {
+namespace {
+
+std::string to_line(const Sample& sample, const std::string& run) {
+  Json line = {{"run", run},
+               {"task", sample.task},
+               {"doc_id", sample.doc_id},
+               {"prediction", sample.prediction},
+               {"target", sample.target}};
+  if (!sample.log_likelihoods.empty()) line["loglikelihoods"] = sample.log_likelihoods;
+  if (sample.log_likelihoods.empty()) line["response"] = sample.response;
+  if (sample.truncated) line["truncated"] = true;
+  line["scores"] = sample.scores;
+  return line.dump() + "\n";
+}
+
+Sample to_sample(const Json& line, const std::string& where) {
+  Sample sample;
+  sample.task = json_string(line, "task", where);
+  sample.doc_id = json_int(line, "doc_id", where);
+  sample.prediction = json_int(line, "prediction", where);
+  sample.target = json_int(line, "target", where);
+  sample.truncated = json_bool(line, "truncated", where, false);
+  sample.response = json_string(line, "response", where, "");
+  const auto numbers = line.find("loglikelihoods");
+  if (numbers != line.end() && numbers->is_array())
+    for (const Json& x : *numbers)
+      sample.log_likelihoods.push_back(x.is_number() ? x.get<double>() : NAN);
+  const auto scores = line.find("scores");
+  if (scores == line.end() || !scores->is_object())
+    throw Error(where + ": expected \"scores\" to be an object of numbers");
+  for (const auto& [name, score] : scores->items())
+    sample.scores[name] = json_number(*scores, name, where);
+  return sample;
+}
+
+// Complete lines, and where the last of them ends; what follows was cut off by a crash.
+struct Lines {
+  std::vector<Sample> samples;
+  uint64_t end = 0;
+};
+
+Lines read_lines(const std::filesystem::path& path, const std::string* run) {
+  Lines lines;
+  const uint64_t size = std::filesystem::file_size(path);
+  LineReader reader(path.string());
+  std::string text;
+  for (uint64_t end = 0; reader.next(text);) {
+    end += text.size() + 1 + (reader.ended_with_cr() ? 1 : 0);
+    if (end > size) break;
+    const Json line = parse_json(text, reader.where());
+    if (run && json_string(line, "run", reader.where()) != *run)
+      throw Error(reader.where() +
+                  ": was scored with another model, adapter, task or setting; give --log-samples "
+                  "or --output another name");
+    lines.samples.push_back(to_sample(line, reader.where()));
+    lines.end = end;
+  }
+  return lines;
+}
+
+}  // namespace
+
+SamplesFile::SamplesFile(const std::filesystem::path& path, const std::string& run, bool resume)
+    : path_(path), run_(run) {
+  if (std::filesystem::exists(path)) {
+    if (!resume)
+      throw Error(path.string() +
+                  ": exists already; add --resume to go on with it, or give "
+                  "another name");
+    Lines lines = read_lines(path, &run);
+    std::filesystem::resize_file(path, lines.end);
+    kept_ = std::move(lines.samples);
+  }
+  file_.open(path, std::ios::app | std::ios::binary);
+  if (!file_) throw Error(path.string() + ": cannot be written");
+}
+
+void SamplesFile::add(const Sample& sample) {
+  file_ << to_line(sample, run_) << std::flush;
+  if (!file_) throw Error(path_.string() + ": cannot be written; is the disk full?");
+}
+
+std::vector<Sample> read_samples(const std::filesystem::path& path) {
+  return read_lines(path, nullptr).samples;
+}
+
+}  // namespace tptt

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tptt {
+
+/// What came of one question: a line of the samples file.
+struct Sample {
+  std::string task;
+  int64_t doc_id = 0;                         // from 0, in the file's order
+  std::vector<double> log_likelihoods = {};   // of the choices, in their order
+  std::string response = {};                  // what was written, of tasks that generate
+  int64_t prediction = -1, target = -1;       // choices from 0; -1: none
+  bool truncated = false;                     // the prompt lost its beginning
+  std::map<std::string, double> scores = {};  // "acc,none": what is averaged
+};
+
+/// A JSONL file that samples are appended to, one a line, as they are known.
+class SamplesFile {
+ public:
+  /// `run` stands in every line and says what the scores belong to. With `resume` the complete
+  /// lines that are there are kept and read; without it an older file is an Error, as are lines of
+  /// another run.
+  SamplesFile(const std::filesystem::path& path, const std::string& run, bool resume);
+
+  const std::vector<Sample>& kept() const { return kept_; }
+  /// Throws Error.
+  void add(const Sample& sample);
+
+ private:
+  std::filesystem::path path_;
+  std::string run_;
+  std::vector<Sample> kept_;
+  std::ofstream file_;
+};
+
+/// The samples of a file. Throws Error that names the line.
+std::vector<Sample> read_samples(const std::filesystem::path& path);
+
+}  // namespace tptt
