@@ -33,6 +33,7 @@ if [ "${1:-}" = --parity ]; then
   check tests/e2e/parity_export.py build/tptt .cache/smollm2
   check tests/e2e/parity_gguf_lora.py build/tptt .cache/smollm2
   check tests/e2e/parity_tensorboard.py build/tptt
+  check tests/e2e/parity_lm_eval.py build/tptt .cache/smollm2 tests/golden/benchmarks 20 virology abstract_algebra
 fi
 echo "$passed passed, $failed failed"
 [ "${#failures[@]}" -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"

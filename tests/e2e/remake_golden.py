@@ -5,6 +5,7 @@ usage: remake_golden.py BUILD_DIR SMOLLM2_DIR      SMOLLM2_DIR: see make_smollm2
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ def same(ours, fresh):
     if ours.name == "golden.safetensors":
         a, b = load_file(ours), load_file(fresh)
         return a.keys() == b.keys() and all((a[k] - b[k]).norm() <= 1e-4 * b[k].norm() for k in b)
-    if ours.name in ("golden.json", "texts.json") or ours.parent.name == "chat":
+    if ours.name in ("golden.json", "texts.json") or ours.parent.name in ("chat", "expected"):
         return json.loads(ours.read_text()) == json.loads(fresh.read_text())
     if ours.parent.name == "gguf":
         return ours.read_bytes() == fresh.read_bytes()
@@ -36,6 +37,8 @@ make("make_family_golden.py", tmp)
 make("make_gguf_models.py", tmp, tmp / "gguf_models")
 make("make_gguf_golden.py", tmp / "gguf")
 make("make_tokenizer_golden.py", smollm2, tmp / "tokenizers")
+make("make_benchmark_golden.py", tmp / "benchmarks" / "expected")
+shutil.copy(golden / "benchmarks/expected/hendrycks.json", tmp / "benchmarks/expected")  # from a script that is in no package
 make("make_chat_golden.py", smollm2, tmp / "chat", "--texts", tmp / "texts")
 wrong = [path for path in sorted(golden.rglob("*/*.*")) if not same(path, tmp / path.relative_to(golden))]
 print(f"golden files that differ from fresh ones: {', '.join(map(str, wrong)) or 'none'}")

@@ -98,10 +98,18 @@ std::vector<std::vector<const Doc*>> choose_shots(const Task& task) {
   }
   std::vector<std::vector<const Doc*>> all(task.docs.size(), same);
   if (num_fewshot == 0 || !same.empty()) return all;
+  // The harness draws one more where its task has no test split, lest the question be among them.
+  const bool spare = task.kind->splits[0] != "test";
+  const auto population = int64_t(task.shots.size());
   PythonRandom random(kShotSeed);
-  for (auto& shots : all)
-    for (const int64_t i : random.sample(int64_t(task.shots.size()), num_fewshot))
-      shots.push_back(&task.shots[size_t(i)]);
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (const int64_t drawn :
+         random.sample(population, std::min(population, num_fewshot + spare))) {
+      const Doc& shot = task.shots[size_t(drawn)];
+      const bool is_question = spare && shot.contexts == task.docs[i].contexts;
+      if (!is_question && int64_t(all[i].size()) < num_fewshot) all[i].push_back(&shot);
+    }
+  }
   return all;
 }
 

@@ -1,6 +1,9 @@
 #include "data/tasks/answers.h"
 
+#include <cstdlib>
+
 #include "data/tasks/python_random.h"
+#include "models/formats/json.h"
 #include "tests/catch.h"
 
 using namespace tptt;
@@ -13,6 +16,19 @@ TEST_CASE("answers are normalised as lighteval's helm_normalizer does") {
   CHECK(helm_normalized("1e5 12 nan infinity 1e16 1e400 007") ==
         "100000.0 12.0 nan inf 1e+16 inf 7.0");
   CHECK(helm_normalized("\tX\n y ") == "x y");
+}
+
+TEST_CASE("written answers match as lighteval's own functions say", "[golden]") {
+  const char* fresh = std::getenv("TPTT_GOLDEN_DIR");
+  const std::string golden = fresh ? fresh : std::string(TPTT_SOURCE_DIR) + "/tests/golden";
+  const Json matches = read_json_file(golden + "/benchmarks/expected/matches.json");
+  REQUIRE(matches.size() >= 200);
+  for (const Json& row : matches) {
+    const std::string answer = row[0], written = row[1];
+    INFO("'" << answer << "' and '" << written << "'");
+    const ExactMatches m = exact_matches(answer, written);
+    CHECK(Json({int(m.em), int(m.qem), int(m.pem), int(m.pqem)}) == row[2]);
+  }
 }
 
 TEST_CASE("a written letter matches as lighteval counts it") {
