@@ -79,16 +79,34 @@ struct TrainingSection {
   std::vector<std::string> report_to = {"jsonl", "tensorboard", "html"};
 };
 
+/// A benchmark, or a group of them (docs/evaluation.md).
+struct BenchmarkTask {
+  std::string name;
+  std::string data;                    // file or directory
+  std::string shots;                   // file; empty: the directory's own
+  std::optional<int64_t> num_fewshot;  // none: the task's own
+  int64_t limit = 0;                   // first questions; 0: all
+  std::string protocol = "lm-eval";    // of MMLU: lm-eval, hendrycks, lighteval
+};
+
+/// What is asked of the base model and of the trained one.
+struct EvaluationSection {
+  std::vector<BenchmarkTask> tasks;
+  bool before = true;
+  bool after = true;
+};
+
 /// Whether training.report_to has this name.
 bool reports_to(const TrainingSection& training, const std::string& name);
 
-/// A whole training configuration (design: model, liza, lora, data, training).
+/// A whole training configuration (design: model, liza, lora, data, training, evaluation).
 struct Config {
   ModelSection model;
   std::optional<LizaConfig> liza;
   LoraConfig lora;
   DataSection data;
   TrainingSection training;
+  EvaluationSection evaluation;
 };
 
 /// Reads CONFIG.yaml and applies `key=value` overrides ("training.max_steps=20"). Strict: unknown

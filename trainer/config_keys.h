@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/tasks/task.h"
 #include "models/liza/operator_mode.h"
 #include "trainer/config.h"
 
@@ -256,6 +257,24 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
       "from metrics.jsonl, with ten answers before and after training)");
 }
 
+void visit_keys(Is<BenchmarkTask> auto& task, auto&& key) {
+  key("name", task.name, Rule{.required = true}, "`mmlu`, `arc_easy`, ... (docs/evaluation.md)");
+  key("data", task.data, Rule{.required = true}, "Its file or directory");
+  key("shots", task.shots, kAny, "File of the shots; empty: the directory's own");
+  key("num_fewshot", task.num_fewshot, Rule{.min = 0, .max = 1000},
+      "Shots before each question; none: the task's own number");
+  key("limit", task.limit, kCount, "First questions of each task; 0: all");
+  key("protocol", task.protocol, Rule{.choices = protocol_names()}, "How MMLU is asked and scored");
+}
+
+void visit_keys(Is<EvaluationSection> auto& evaluation, auto&& key) {
+  key("tasks", evaluation.tasks, Rule{.may_change = true},
+      "Benchmarks to run; results in `evaluation/` of the output directory and in report.html");
+  key("before", evaluation.before, Rule{.may_change = true},
+      "Run them on the base model, before training");
+  key("after", evaluation.after, Rule{.may_change = true}, "Run them on the trained model");
+}
+
 void visit_keys(Is<Config> auto& config, auto&& key) {
   key("model", config.model, kAny, "The base model");
   key("liza", config.liza, kAny,
@@ -263,11 +282,23 @@ void visit_keys(Is<Config> auto& config, auto&& key) {
   key("lora", config.lora, kAny, "The low-rank adapter");
   key("data", config.data, kAny, "What to train and evaluate on");
   key("training", config.training, kAny, "How to train");
+  key("evaluation", config.evaluation, kAny, "Benchmarks before and after training");
 }
 
 template <class T>
 concept Section = Is<T, ModelSection> || Is<T, MagConfig> || Is<T, LizaConfig> ||
     Is<T, LoraConfig> || Is<T, DataFile> || Is<T, DataColumns> || Is<T, DataSection> ||
-    Is<T, TrainingSection> || Is<T, Config>;
+    Is<T, TrainingSection> || Is<T, BenchmarkTask> || Is<T, EvaluationSection> || Is<T, Config>;
+
+/// "{path, format, weight, limit}".
+template <Section Item>
+std::string keys_of() {
+  std::string names;
+  const Item item;
+  visit_keys(item, [&names](const char* name, const auto&, const Rule&, const char*) {
+    names += (names.empty() ? "{" : ", ") + std::string(name);
+  });
+  return names + "}";
+}
 
 }  // namespace tptt

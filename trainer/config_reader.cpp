@@ -206,8 +206,9 @@ struct Reading {
   std::string missing = {};
 };
 
+template <Section Item>
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
-                std::vector<DataFile>& to, Reading& reading);
+                std::vector<Item>& to, Reading& reading);
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
                 std::optional<LizaConfig>& to, Reading& reading);
 
@@ -273,14 +274,14 @@ struct KeyReader {
   }
 };
 
+template <Section Item>
 void read_value(const YamlNode& node, const std::string& key, const Rule& rule,
-                std::vector<DataFile>& to, Reading& reading) {
-  if (node.kind != YamlNode::Kind::List)
-    fail_type(node, key, "a list of {path, format, weight, limit}");
+                std::vector<Item>& to, Reading& reading) {
+  const std::string expected = "a list of " + keys_of<Item>();
+  if (node.kind != YamlNode::Kind::List) fail_type(node, key, expected.c_str());
   to.clear();
   for (const YamlNode& item : node.items) {
-    if (item.kind != YamlNode::Kind::Map)
-      fail_type(item, key, "a list of {path, format, weight, limit}");
+    if (item.kind != YamlNode::Kind::Map) fail_type(item, key, expected.c_str());
     KeyReader::read_section(item, key + ".", to.emplace_back(), reading);
   }
   if (rule.required && to.empty()) fail(node, key, "must not be an empty list");

@@ -12,6 +12,25 @@
 namespace tptt {
 namespace {
 
+template <class T>
+constexpr bool is_section_list = false;
+template <Section Item>
+constexpr bool is_section_list<std::vector<Item>> = true;
+
+template <Section Item>
+std::string sections_to_yaml(const std::vector<Item>& value) {
+  std::string text;
+  for (const Item& item : value) {
+    std::string keys;
+    const auto write = [&keys](const char* name, const auto& member, const Rule&, const char*) {
+      keys += (keys.empty() ? "" : ", ") + std::string(name) + ": " + value_to_yaml(member);
+    };
+    visit_keys(item, write);
+    text += (text.empty() ? "{" : ", {") + keys + "}";
+  }
+  return "[" + text + "]";
+}
+
 struct YamlWriter {
   std::string& out;
   std::string indent;
@@ -44,7 +63,7 @@ std::string type_name(const Rule& rule) {
   if constexpr (std::is_same_v<Value, ModuleNames>) return "list of text, or text";
   if constexpr (std::is_same_v<Value, Patterns<int64_t>>) return "map of patterns to whole numbers";
   if constexpr (std::is_same_v<Value, Patterns<double>>) return "map of patterns to numbers";
-  return "list of {path, format, weight, limit}";
+  if constexpr (is_section_list<Value>) return "list of " + keys_of<typename Value::value_type>();
 }
 
 std::string limits(const Rule& rule, bool is_list) {
@@ -83,6 +102,10 @@ struct ReferenceWriter {
       out += "| `" + prefix + name + "` | " + type_name<Value>(rule) + " | " +
              (rule.required ? "required" : "`" + value_to_yaml(value) + "`") + " | " + doc + "." +
              limits(rule, std::is_same_v<Value, std::vector<std::string>>) + " |\n";
+      if constexpr (is_section_list<Value>) {
+        const typename Value::value_type item;
+        visit_keys(item, ReferenceWriter{out, prefix + name + "[].", false});
+      }
     }
   }
 
@@ -250,16 +273,11 @@ std::string value_to_yaml(const Patterns<double>& value) {
 }
 
 std::string value_to_yaml(const std::vector<DataFile>& value) {
-  std::string text;
-  for (const DataFile& file : value) {
-    std::string keys;
-    const auto write = [&keys](const char* name, const auto& member, const Rule&, const char*) {
-      keys += (keys.empty() ? "" : ", ") + std::string(name) + ": " + value_to_yaml(member);
-    };
-    visit_keys(file, write);
-    text += (text.empty() ? "{" : ", {") + keys + "}";
-  }
-  return "[" + text + "]";
+  return sections_to_yaml(value);
+}
+
+std::string value_to_yaml(const std::vector<BenchmarkTask>& value) {
+  return sections_to_yaml(value);
 }
 
 std::string to_yaml(const Config& config) {

@@ -30,6 +30,7 @@ using Patterns = std::vector<std::pair<std::string, Number>>;
 std::string value_to_yaml(const Patterns<int64_t>& value);
 std::string value_to_yaml(const Patterns<double>& value);
 std::string value_to_yaml(const std::vector<DataFile>& value);
+std::string value_to_yaml(const std::vector<BenchmarkTask>& value);
 
 /// Keys of `resume_conflicts` with both values, for messages.
 struct Conflict {

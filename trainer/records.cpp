@@ -137,7 +137,7 @@ RunSummary Records::summary() const {
 }
 
 void Records::write_report(const std::string& state, double seconds,
-                           std::vector<Answer> answers) const {
+                           std::vector<Answer> answers, Json benchmarks) const {
   Report report;
   report.model = model_;
   if (fs::exists(adapter_)) report.adapter = adapter_.string();
@@ -150,6 +150,7 @@ void Records::write_report(const std::string& state, double seconds,
   report.seed = seed_;
   report.answers_before = answers_before_;
   report.answers_after = std::move(answers);
+  report.benchmarks = std::move(benchmarks);
   report.warnings = logged_warnings();
   report.run = read_json_file(run_json_);
   report.config_yaml = config_yaml_;

@@ -40,8 +40,9 @@ class Records {
   /// The summary's losses, paths and command.
   RunSummary summary() const;
 
-  /// Writes report.html of what there is; `state` as in Report. Throws Error.
-  void write_report(const std::string& state, double seconds, std::vector<Answer> answers) const;
+  /// Writes report.html of what there is; `state` and `benchmarks` as in Report. Throws Error.
+  void write_report(const std::string& state, double seconds, std::vector<Answer> answers,
+                    Json benchmarks = {}) const;
 
  private:
   void note(const MetricsRow& row);

@@ -192,6 +192,7 @@ std::string report_page(const Report& report) {
   body += section("Curves", run_figures(report.rows));
   body += section("The memory, layer by layer", layer_figures(report.rows));
   body += section("Scores", scores(report));
+  body += section("Benchmarks", benchmark_table(report.benchmarks));
   body += section("Answers before and after", answers(report));
   body += section("Warnings", warnings(report.warnings));
   body += section("Run", facts(report.run) + files(report.run));

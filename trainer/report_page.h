@@ -26,6 +26,7 @@ struct Report {
   std::vector<ExampleLoss> eval_before, eval_after;   // empty: not known
   uint64_t seed = 42;                                 // of the bootstrap
   std::vector<Answer> answers_before, answers_after;  // empty: not asked
+  Json benchmarks;  // benchmark_summary(); null: none were asked
   LoggedWarnings warnings;
   Json run;  // run.json
   std::string config_yaml;
@@ -33,6 +34,9 @@ struct Report {
 
 /// The report as an html_page. Texts of users and models are escaped, long ones cut.
 std::string report_page(const Report& report);
+
+/// Part of it: benchmarks before and after training, and how far they are apart; empty for null.
+std::string benchmark_table(const Json& benchmarks);
 
 /// Parts of it: figures of losses, rates and memory by step, and of what each LiZA layer was like
 /// (empty without a memory).

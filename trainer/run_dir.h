@@ -21,6 +21,7 @@ struct RunDir {
   std::filesystem::path samples_before_json() const { return root / "samples_before.json"; }
   std::filesystem::path report_html() const { return root / "report.html"; }
   std::filesystem::path adapter() const { return root / "adapter"; }
+  std::filesystem::path benchmarks() const { return root / "evaluation"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
   /// checkpoints/step-000100
   std::filesystem::path checkpoint(int64_t step) const;

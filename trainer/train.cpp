@@ -17,6 +17,7 @@
 #include "trainer/dry_run.h"
 #include "trainer/evaluate/questions.h"
 #include "trainer/evaluate/sample.h"
+#include "trainer/evaluate/training_benchmarks.h"
 #include "trainer/gemm_peak.h"
 #include "trainer/guard.h"
 #include "trainer/log.h"
@@ -72,6 +73,8 @@ class Run {
     std::signal(SIGTERM, on_signal);
     if (step_ == 0 && evaluates()) evaluate();
     if (step_ == 0 && records_->draws_report()) records_->keep_before(answers());
+    // Without the memory, and with an adapter that does nothing yet: the base model.
+    if (step_ == 0 && config_.evaluation.before) benchmark(Branch::softmax);
     try {
       loop();
     } catch (const std::exception& e) {
@@ -236,6 +239,15 @@ class Run {
     log_info("step " + std::to_string(step_) + ": " + eval_text(score.loss));
   }
 
+  // Asks the questions of `evaluation:`; a process that is stopped goes on where it was.
+  void benchmark(Branch branch) {
+    settle_mag_weight();
+    run_training_benchmarks(model_, *setup_.tokenizer, setup_.benchmarks, branch, dir_.benchmarks(),
+                            step_, [this] {
+                              if (caught_signal) interrupt();
+                            });
+  }
+
   AdapterConfig adapter_config() const {
     return {config_.lora, config_.liza, setup_.base_name, setup_.files.gguf};
   }
@@ -302,13 +314,17 @@ class Run {
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
       write_file_atomic((dir_.root / "results.json").string(), results.dump(2) + "\n");
     }
+    if (config_.evaluation.after) benchmark(Branch::mixed);
+    const Json benchmarks = benchmark_summary(dir_.benchmarks(), step_);
+    add_to_results(benchmarks);
     const bool report_missing = !std::filesystem::exists(dir_.report_html());
     if (records_->draws_report() && (tokens_ > 0 || report_missing)) {
       if (tokens_ == 0 && evaluates() && !scored) {  // a stopped process took the losses along
         settle_mag_weight();
         records_->evaluated(step_, score_eval().examples);
       }
-      records_->write_report("finished after " + steps_done(), train_seconds_, answers());
+      records_->write_report("finished after " + steps_done(), train_seconds_, answers(),
+                             benchmarks);
     }
     if (tokens_ == 0) return log_info("nothing left to do: adapter in " + adapter);
     RunSummary summary = records_->summary();
@@ -318,6 +334,14 @@ class Run {
     summary.tokens_per_second = double(tokens_) / step_seconds_;
     summary.peak_rss_gb = peak_rss_gb();
     std::fputs(summary_text(summary).c_str(), stderr);
+  }
+
+  void add_to_results(const Json& benchmarks) const {
+    const std::string path = (dir_.root / "results.json").string();
+    if (benchmarks.is_null() || !std::filesystem::exists(path)) return;
+    Json results = read_json_file(path);
+    results["benchmarks"] = benchmarks;
+    write_file_atomic(path, results.dump(2) + "\n");
   }
 
   TrainingSetup setup_;

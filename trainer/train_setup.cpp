@@ -5,6 +5,7 @@
 #include "models/registry.h"
 #include "trainer/adapter.h"
 #include "trainer/config_warnings.h"
+#include "trainer/evaluate/training_benchmarks.h"
 #include "trainer/forecast.h"
 #include "trainer/guard.h"
 #include "trainer/log.h"
@@ -79,6 +80,7 @@ TrainingSetup set_up_training(Config given, const TrainFlags& flags) {
   config.model.dtype = to_string(dtype);
   s.tokenizer = load_tokenizer(s.files);
   s.data = load_training_data(config, *s.tokenizer, s.files);
+  s.benchmarks = benchmark_tasks(config.evaluation);
   s.total_steps = total_steps(config, s.data);
   if (const auto warning = eos_warning(s.data.train, read_model_config(s.files).eos_token_id))
     log_warning(*warning);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "data/tasks/task.h"
 #include "models/causal_lm.h"
 #include "models/formats/model_files.h"
 #include "trainer/adamw.h"
@@ -23,6 +24,7 @@ struct TrainingSetup {
   std::optional<RunDir> dir;  // none: a dry run
   std::unique_ptr<Tokenizer> tokenizer;
   TrainingData data;
+  std::vector<Task> benchmarks;     // of `evaluation:`
   std::unique_ptr<CausalLM> model;  // with its adapter
   std::unique_ptr<AdamW> optimizer;
   int64_t total_steps = 0;

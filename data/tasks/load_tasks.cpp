@@ -147,13 +147,13 @@ std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
   if (count == 0) return {};
   const std::string shots = std::to_string(count) + " shots";
   if (w.kind.shot_splits.empty())
-    throw UsageError("--num-fewshot: " + w.request.name + " is asked without shots");
+    throw UsageError(w.request.name + " is asked without shots of its own kind");
   const Source source = w.request.shots_data.empty()
                             ? find_source(w.files, w.kind.shot_splits, w.config(), w.subject)
                             : w.file(w.request.shots_data);
   if (source.paths.empty())
     throw Error(w.request.data + ": no " + joined(w.kind.shot_splits) + " questions of " +
-                w.name() + " for " + shots + "; name a file with --shots, or take --num-fewshot 0");
+                w.name() + " for " + shots + "; name a file of shots, or ask for none");
   std::vector<Doc> docs = read_all(reader, source, 0);
   if (int64_t(docs.size()) < count)
     throw Error(source.paths[0] + ": has " + std::to_string(docs.size()) + " questions of " +
@@ -170,8 +170,7 @@ std::vector<std::string> protocol_names() {
 Protocol parse_protocol(const std::string& name) {
   const auto names = protocol_names();
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end())
-    throw UsageError("--protocol '" + name + "': expected " + joined(names));
+  if (found == names.end()) throw UsageError("protocol '" + name + "': expected " + joined(names));
   return Protocol(found - names.begin());
 }
 
@@ -181,15 +180,15 @@ const TaskKind& find_task_kind(const std::string& name) {
     if (name == kind.name || (is_mmlu(kind) && !subjects_of(name).empty())) return kind;
     names.emplace_back(kind.name);
   }
-  throw UsageError("--task '" + name + "': expected sample, perplexity, " + joined(names) +
+  throw UsageError("task '" + name + "': expected " + joined(names) +
                    ", or a group or subject of MMLU (mmlu_stem, mmlu_virology)");
 }
 
 std::vector<Task> load_tasks(const TaskRequest& request) {
   const TaskKind& kind = find_task_kind(request.name);
   if (request.protocol != Protocol::lm_eval && !is_mmlu(kind))
-    throw UsageError("--protocol " + protocol_names()[size_t(request.protocol)] +
-                     ": is for MMLU alone, not for " + request.name);
+    throw UsageError("protocol " + protocol_names()[size_t(request.protocol)] +
+                     " is for MMLU alone, not for " + request.name);
   std::vector<SplitFile> files;
   if (fs::is_directory(request.data)) {
     files = find_split_files(request.data);
@@ -215,6 +214,19 @@ std::vector<Task> load_tasks(const TaskRequest& request) {
     tasks.push_back(std::move(task));
   }
   return tasks;
+}
+
+std::vector<Task> load_tasks(const std::vector<TaskRequest>& requests) {
+  std::vector<Task> all;
+  for (const TaskRequest& request : requests) {
+    for (Task& task : load_tasks(request)) {
+      for (const Task& other : all)
+        if (other.name == task.name)
+          throw UsageError("task " + task.name + " is asked for twice: once by " + request.name);
+      all.push_back(std::move(task));
+    }
+  }
+  return all;
 }
 
 }  // namespace tptt

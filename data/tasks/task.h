@@ -74,6 +74,8 @@ struct TaskRequest {
 /// The task, or all tasks of the group, with their questions. Throws UsageError for a name that
 /// is none, and Error that names file and row.
 std::vector<Task> load_tasks(const TaskRequest& request);
+/// The tasks of all requests. Throws UsageError also for a task that two of them name.
+std::vector<Task> load_tasks(const std::vector<TaskRequest>& requests);
 
 /// The kind that a task's or group's name belongs to. Throws UsageError that lists the names.
 const TaskKind& find_task_kind(const std::string& name);

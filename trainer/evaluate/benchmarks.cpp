@@ -31,23 +31,18 @@ std::string data_of(const EvalFlags& flags, const std::string& task) {
 }
 
 std::vector<Task> tasks_of(const EvalFlags& flags) {
-  std::vector<Task> all;
+  std::vector<TaskRequest> requests;
   for (const std::string& name : flags.tasks) {
-    TaskRequest request{.name = name,
-                        .data = "",
+    if (is_own_task(name)) throw UsageError("--task " + name + " stands alone");
+    find_task_kind(name);  // before what its data is
+    requests.push_back({.name = name,
+                        .data = data_of(flags, name),
                         .shots_data = flags.shots_data,
                         .num_fewshot = flags.num_fewshot,
                         .limit = flags.limit,
-                        .protocol = parse_protocol(flags.protocol)};
-    find_task_kind(name);
-    request.data = data_of(flags, name);
-    for (Task& task : load_tasks(request)) {
-      for (const Task& other : all)
-        if (other.name == task.name) throw UsageError("--task: " + task.name + " is named twice");
-      all.push_back(std::move(task));
-    }
+                        .protocol = parse_protocol(flags.protocol)});
   }
-  return all;
+  return load_tasks(requests);
 }
 
 // What the scores of a samples file belong to, for --resume.
@@ -100,7 +95,7 @@ void run_benchmarks(const CommonFlags& common, const EvalFlags& flags) {
   json["total_evaluation_time_seconds"] = std::to_string(seconds.count());
   if (file) json["samples_file"] = samples_path(flags).filename().string();
   if (!flags.output.empty()) write_file_atomic(flags.output, json.dump(2) + "\n");
-  std::cout << (flags.json ? json.dump() + "\n" : results_text(results, tasks));
+  std::cout << (flags.json ? json.dump() + "\n" : results_text(results));
 }
 
 }  // namespace tptt

@@ -1,8 +1,15 @@
 #pragma once
 
+#include <string>
+
 #include "trainer/commands.h"
 
 namespace tptt {
+
+/// The project's own tasks, of any text or rows; all others are benchmarks.
+inline bool is_own_task(const std::string& task) {
+  return task == "sample" || task == "perplexity";
+}
 
 /// Asks the tasks of --task, streams a sample a question to a file and writes the results. Throws
 /// Error.

@@ -125,15 +125,19 @@ std::string line_of(const TaskResult& task, const Metric& metric, size_t width) 
 Results summarize_all(const std::vector<Task>& tasks, const std::vector<Sample>& samples) {
   std::map<std::string, std::vector<Sample>> by_task;
   for (const Sample& sample : samples) by_task[sample.task].push_back(sample);
-  const Protocol protocol = tasks[0].protocol;
   Results results;
+  std::vector<Sample> by_lighteval;
+  Protocol of_mmlu = Protocol::lm_eval;  // one for all subjects that are a group
   for (const Task& task : tasks) {
     const auto& own = by_task[task.name];
     results.tasks.push_back(summarize(task.name, own, int64_t(task.docs.size())));
-    if (protocol == Protocol::lighteval) add_corrected(results.tasks.back(), own);
+    if (!group_of(task.name).empty()) of_mmlu = task.protocol;
+    if (task.protocol != Protocol::lighteval) continue;
+    add_corrected(results.tasks.back(), own);
+    by_lighteval.insert(by_lighteval.end(), own.begin(), own.end());
   }
-  add_groups(results, protocol);
-  if (protocol == Protocol::lighteval) results.floors = floors_of(samples);
+  add_groups(results, of_mmlu);
+  if (!by_lighteval.empty()) results.floors = floors_of(by_lighteval);
   return results;
 }
 
@@ -163,7 +167,7 @@ Json to_json(const Results& results, const std::vector<Task>& tasks, Json config
   return json;
 }
 
-std::string results_text(const Results& results, const std::vector<Task>& tasks) {
+std::string results_text(const Results& results) {
   std::string text;
   size_t width = 0;
   int64_t truncated = 0;
@@ -176,8 +180,7 @@ std::string results_text(const Results& results, const std::vector<Task>& tasks)
   for (const TaskResult& task : results.tasks) truncated += task.num_truncated;
   if (truncated > 0)
     text += std::to_string(truncated) +
-            " prompts were longer than the model reads and lost their " +
-            (tasks[0].protocol == Protocol::hendrycks ? "last shots\n" : "beginning\n");
+            " prompts were longer than the model reads and lost their beginning or shots\n";
   return text;
 }
 

@@ -26,6 +26,6 @@ Json to_json(const Results& results, const std::vector<Task>& tasks, Json config
 
 /// Lines for a terminal: a group before its tasks, each metric with its standard error, and what
 /// was truncated.
-std::string results_text(const Results& results, const std::vector<Task>& tasks);
+std::string results_text(const Results& results);
 
 }  // namespace tptt

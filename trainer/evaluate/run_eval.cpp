@@ -34,11 +34,6 @@ void check(const EvalFlags& flags) {
                      flags.tasks[0]);
 }
 
-// The project's own tasks, of any text or rows; all others are benchmarks.
-bool is_own(const std::string& task) {
-  return task == "sample" || task == "perplexity";
-}
-
 void add_loss(Json& result, const LossScore& loss) {
   result["loss"] = loss.loss;
   result["perplexity"] = std::exp(loss.loss);
@@ -94,7 +89,7 @@ void print_score(const Json& result) {
 }  // namespace
 
 void run_eval(const CommonFlags& common, const EvalFlags& flags) {
-  if (flags.tasks.size() > 1 || !is_own(flags.tasks[0])) return run_benchmarks(common, flags);
+  if (flags.tasks.size() > 1 || !is_own_task(flags.tasks[0])) return run_benchmarks(common, flags);
   check(flags);
   const Branch branch = parse_branch(common.branch);
   const LoadedModel loaded = load_model(common, true);

@@ -99,7 +99,7 @@ TEST_CASE("what is wrong with a benchmark's files is said with file and row") {
     write(test, kRow);
     request.name = "mmlu_astrology";
     CHECK_THROWS_AS(load_tasks(request), UsageError);
-    CHECK_THAT(message_of(request), Catch::Contains("'mmlu_astrology': expected"));
+    CHECK_THAT(message_of(request), Catch::Contains("task 'mmlu_astrology': expected"));
   }
   SECTION("a subject that is missing") {
     write(test, kRow);
@@ -111,8 +111,8 @@ TEST_CASE("what is wrong with a benchmark's files is said with file and row") {
     write(test, kRow);
     request.num_fewshot = 5;
     CHECK_THAT(message_of(request),
-               Catch::Contains("no dev questions of virology for 5 shots; name a file with "
-                               "--shots, or take --num-fewshot 0"));
+               Catch::Contains("no dev questions of virology for 5 shots; name a file of "
+                               "shots, or ask for none"));
     write(dir.path / "dev/virology_dev.csv", kRow);
     CHECK_THAT(message_of(request), Catch::Contains("virology_dev.csv: has 1 questions of "
                                                     "virology, too few for 5 shots"));
