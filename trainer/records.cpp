@@ -136,8 +136,8 @@ RunSummary Records::summary() const {
   return summary;
 }
 
-void Records::write_report(const std::string& state, double seconds,
-                           std::vector<Answer> answers, Json benchmarks) const {
+void Records::write_report(const std::string& state, double seconds, std::vector<Answer> answers,
+                           Json benchmarks) const {
   Report report;
   report.model = model_;
   if (fs::exists(adapter_)) report.adapter = adapter_.string();
