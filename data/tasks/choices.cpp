@@ -3,21 +3,10 @@
 #include "data/tasks/task_rows.h"
 #include "data/utf8.h"
 #include "models/formats/error.h"
+#include "models/formats/names.h"
 
 namespace tptt {
 namespace {
-
-std::string letter(size_t i) {
-  return std::string(1, char('A' + i));
-}
-
-// "A, B, C or D".
-std::string list_of(const std::vector<std::string>& labels) {
-  std::string text;
-  for (size_t i = 0; i < labels.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == labels.size() ? " or " : ", ") + labels[i];
-  return text;
-}
 
 int64_t find_answer(const Json& answer, const std::string& key,
                     const std::vector<std::string>& labels, const std::string& where) {
@@ -32,15 +21,24 @@ int64_t find_answer(const Json& answer, const std::string& key,
   }
   if (!answer.is_string())
     throw Error(where + ": expected \"" + key + "\" to be an index from 0 or one of " +
-                list_of(labels) + ", got " + answer.type_name());
+                one_of(labels) + ", got " + answer.type_name());
   const std::string text = strip(answer.get<std::string>());
   const auto found = std::find(labels.begin(), labels.end(), text);
   if (found == labels.end())
-    throw Error(where + ": \"" + key + "\" is \"" + text + "\"; expected " + list_of(labels));
+    throw Error(where + ": \"" + key + "\" is \"" + text + "\"; expected " + one_of(labels));
   return found - labels.begin();
 }
 
 }  // namespace
+
+std::string choice_letter(size_t i) {
+  return std::string(1, char('A' + i));
+}
+
+std::string one_of(const std::vector<std::string>& names) {
+  return list_names(
+      names, [](const std::string& name) { return name; }, " or ");
+}
 
 std::vector<std::string> json_texts(const Json& row, const std::string& key,
                                     const std::string& where, size_t least) {
@@ -68,10 +66,10 @@ void read_choices(const Json& row, const std::string& where, Doc& doc) {
                   " texts and " + std::to_string(labels.size()) + " labels");
   } else {
     doc.choices = json_texts(row, "choices", where, 2);
-    for (size_t i = 0; i < doc.choices.size(); ++i) labels.push_back(letter(i));
+    for (size_t i = 0; i < doc.choices.size(); ++i) labels.push_back(choice_letter(i));
   }
   const std::string key = row.contains("answerKey") ? "answerKey" : "answer";
-  if (!row.contains(key)) throw Error(where + ": no \"answer\"; expected " + list_of(labels));
+  if (!row.contains(key)) throw Error(where + ": no \"answer\"; expected " + one_of(labels));
   doc.right = {find_answer(row[key], key, labels, where)};
 }
 

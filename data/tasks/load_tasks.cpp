@@ -6,6 +6,7 @@
 #include "data/tasks/mmlu.h"
 #include "data/tasks/split_files.h"
 #include "data/tasks/task.h"
+#include "data/tasks/task_rows.h"
 #include "models/formats/error.h"
 
 namespace tptt {
@@ -14,13 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::string kMmlu = "mmlu", kMmluPrefix = "mmlu_";
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (size_t i = 0; i < names.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
-  return text;
-}
 
 bool is_mmlu(const TaskKind& kind) {
   return kind.name == kMmlu;
@@ -121,9 +115,9 @@ int64_t num_shots(const TaskRequest& request, const TaskKind& kind) {
 struct Wanted {
   const TaskRequest& request;
   const TaskKind& kind;
-  std::string subject;           // "": no task of MMLU
-  bool alone;                    // the only subject that is asked for
-  std::vector<SplitFile> files;  // of the directory; none: request.data is a file
+  std::string subject;                  // "": no task of MMLU
+  bool alone;                           // the only subject that is asked for
+  const std::vector<SplitFile>& files;  // of the directory; none: request.data is a file
 
   std::string name() const { return subject.empty() ? request.name : subject; }
   std::string config() const { return subject.empty() ? kind.hub_config : subject; }
@@ -152,7 +146,7 @@ std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
                             ? find_source(w.files, w.kind.shot_splits, w.config(), w.subject)
                             : w.file(w.request.shots_data);
   if (source.paths.empty())
-    throw Error(w.request.data + ": no " + joined(w.kind.shot_splits) + " questions of " +
+    throw Error(w.request.data + ": no " + one_of(w.kind.shot_splits) + " questions of " +
                 w.name() + " for " + shots + "; name a file of shots, or ask for none");
   std::vector<Doc> docs = read_all(reader, source, 0);
   if (int64_t(docs.size()) < count)
@@ -170,7 +164,7 @@ std::vector<std::string> protocol_names() {
 Protocol parse_protocol(const std::string& name) {
   const auto names = protocol_names();
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) throw UsageError("protocol '" + name + "': expected " + joined(names));
+  if (found == names.end()) throw UsageError("protocol '" + name + "': expected " + one_of(names));
   return Protocol(found - names.begin());
 }
 
@@ -180,7 +174,7 @@ const TaskKind& find_task_kind(const std::string& name) {
     if (name == kind.name || (is_mmlu(kind) && !subjects_of(name).empty())) return kind;
     names.emplace_back(kind.name);
   }
-  throw UsageError("task '" + name + "': expected " + joined(names) +
+  throw UsageError("task '" + name + "': expected " + one_of(names) +
                    ", or a group or subject of MMLU (mmlu_stem, mmlu_virology)");
 }
 

@@ -108,7 +108,7 @@ Doc read_mmlu(const Json& row, const std::string& where, Protocol protocol) {
                      : protocol == Protocol::lighteval ? "Question: " + question
                                                        : strip(question);
   for (size_t i = 0; i < kChoices; ++i) {
-    const std::string letter(1, char('A' + i));
+    const std::string letter = choice_letter(i);
     text += "\n" + letter + ". " + doc.choices[i];
     doc.choices[i] = letter;
   }

@@ -19,6 +19,12 @@ Doc read_winogrande(const Json& row, const std::string& where, Protocol protocol
 Doc read_custom_choice(const Json& row, const std::string& where, Protocol protocol);
 Doc read_custom_match(const Json& row, const std::string& where, Protocol protocol);
 
+/// "A" of 0.
+std::string choice_letter(size_t i);
+
+/// "A, B, C or D", for messages.
+std::string one_of(const std::vector<std::string>& names);
+
 /// Texts of a list. Throws Error for what is none, and for a list of fewer than `least`.
 std::vector<std::string> json_texts(const Json& row, const std::string& key,
                                     const std::string& where, size_t least = 1);

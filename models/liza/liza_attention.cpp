@@ -140,10 +140,17 @@ at::Tensor last_rows(const at::Tensor& x, const std::vector<int64_t>& lengths) {
   return at::stack(rows);
 }
 
+// Whether these are all of `count` sequences, in order.
+bool are_all(const std::vector<int64_t>& sequences, int64_t count) {
+  for (size_t i = 0; i < sequences.size(); ++i)
+    if (sequences[i] != int64_t(i)) return false;
+  return int64_t(sequences.size()) == count;
+}
+
 // The rows of one group's sequences to their places among those of all.
 void put_rows(at::Tensor& all, const at::Tensor& rows, const SegmentGroup& group,
               const SegmentLayout& layout) {
-  if (layout.groups.size() == 1 && std::is_sorted(group.sequences.begin(), group.sequences.end())) {
+  if (are_all(group.sequences, int64_t(layout.lengths.size()))) {
     all = rows;
     return;
   }
@@ -157,19 +164,21 @@ void put_rows(at::Tensor& all, const at::Tensor& rows, const SegmentGroup& group
 
 // The past of one group's sequences.
 struct GroupPast {
-  at::Tensor memory, last_q, last_k, last_v;  // as in LizaState
-  at::Tensor position;                        // [S]
+  LizaState state;
+  at::Tensor position;  // [S]
 };
 
+// Decoding goes on with all sequences: nothing is copied then.
 GroupPast past_of(const LizaPast& past, const SegmentGroup& group) {
   std::vector<int64_t> rows;
   for (const int64_t s : group.sequences) rows.push_back(past.sequences[size_t(s)]);
-  const auto device = past.position.device();
-  const at::Tensor index = host_tensor(rows, device);
-  const auto select = [&](const at::Tensor& x) { return x.index_select(0, index); };
-  return {select(past.state.memory), select(past.state.last_q), select(past.state.last_k),
-          select(past.state.last_v),
-          past.position.index_select(0, host_tensor(group.sequences, device))};
+  const auto select = [](const at::Tensor& x, const std::vector<int64_t>& wanted) {
+    return are_all(wanted, x.size(0)) ? x : x.index_select(0, host_tensor(wanted, x.device()));
+  };
+  const LizaState& state = past.state;
+  return {{select(state.memory, rows), select(state.last_q, rows), select(state.last_k, rows),
+           select(state.last_v, rows)},
+          select(past.position, group.sequences)};
 }
 
 // The operator over a window that begins with the last rows of the past, of whose inputs only the
@@ -185,7 +194,7 @@ Output continue_operator(const LizaConfig& config, const at::Tensor& qw, const a
     TORCH_INTERNAL_ASSERT(added == 1, "the package's chunks begin with the text");
     TpttInput in = tptt_inputs(qw, kw, vw, mode, precision_of(config));
     for (at::Tensor* x : {&in.q, &in.k, &in.v, &in.beta, &in.alpha}) newest(*x, mode.order);
-    const TpttOutput out = tptt_operator(in, past.memory, 1);
+    const TpttOutput out = tptt_operator(in, past.state.memory, 1);
     return {out.o, out.state};
   }
   DeltaRuleInput in = exact_inputs(qw, kw, vw, mode, lengths.defined() ? lengths + kLast : lengths,
@@ -196,9 +205,9 @@ Output continue_operator(const LizaConfig& config, const at::Tensor& qw, const a
   in.position = past.position;
   // Activations fall due inside chunks that begin anywhere.
   const bool by_token = added == 1 || in.activated;
-  const DeltaRuleOutput out = by_token
-                                  ? recurrent_delta_rule(in, past.memory)
-                                  : chunk_delta_rule(in, past.memory, config.max_chunk_size, true);
+  const DeltaRuleOutput out =
+      by_token ? recurrent_delta_rule(in, past.state.memory)
+               : chunk_delta_rule(in, past.state.memory, config.max_chunk_size, true);
   return {out.o, out.state};
 }
 
@@ -221,9 +230,9 @@ at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::
     Output out;
     if (past) {
       const GroupPast before = past_of(*past, group);
-      qp = at::cat({before.last_q, qp}, 2);
-      kp = at::cat({before.last_k, kp}, 2);
-      vp = at::cat({before.last_v, vp}, 2);
+      qp = at::cat({before.state.last_q, qp}, 2);
+      kp = at::cat({before.state.last_k, kp}, 2);
+      vp = at::cat({before.state.last_v, vp}, 2);
       out = continue_operator(config, qp, kp, vp, before, group.lengths);
     } else {
       out = run_operator(config, qp, kp, vp, group.lengths, true);

@@ -61,7 +61,7 @@ std::string run_name(const CommonFlags& common, const EvalFlags& flags,
 
 fs::path samples_path(const EvalFlags& flags) {
   if (!flags.log_samples.empty()) return flags.log_samples;
-  return fs::path(flags.output).replace_extension(".samples.jsonl");
+  return samples_beside(flags.output);
 }
 
 }  // namespace

@@ -7,8 +7,7 @@ namespace tptt {
 std::vector<ScoreChange> score_changes(const std::vector<Sample>& first,
                                        const std::vector<Sample>& second) {
   using Name = std::pair<std::string, std::string>;
-  std::map<std::pair<std::string, int64_t>, const Sample*> others;
-  for (const Sample& sample : second) others[{sample.task, sample.doc_id}] = &sample;
+  const SamplesByQuestion others = by_question(second);
   std::map<Name, std::pair<std::vector<double>, std::vector<double>>> by_task, together;
   for (const Sample& a : first) {
     const auto found = others.find({a.task, a.doc_id});

@@ -1,7 +1,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <map>
 
 #include "models/formats/error.h"
 #include "models/formats/json.h"
@@ -32,8 +31,7 @@ void print_row(const ScoreChange& change) {
 
 // What one evaluation scored otherwise than the other, as both answered.
 Json changed_questions(const std::vector<Sample>& first, const std::vector<Sample>& second) {
-  std::map<std::pair<std::string, int64_t>, const Sample*> others;
-  for (const Sample& sample : second) others[{sample.task, sample.doc_id}] = &sample;
+  const SamplesByQuestion others = by_question(second);
   const auto answer = [](const Sample& sample) {
     return sample.prediction < 0 ? Json(sample.response) : Json(sample.prediction);
   };

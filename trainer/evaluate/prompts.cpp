@@ -6,6 +6,7 @@
 
 #include "data/dataset.h"
 #include "data/tasks/python_random.h"
+#include "data/tasks/task_rows.h"
 #include "data/utf8.h"
 #include "models/formats/error.h"
 
@@ -53,19 +54,16 @@ bool cut(Request& request, int64_t max_length, int64_t new_tokens, const std::st
   return true;
 }
 
-std::string letter_of(size_t i) {
-  return std::string(1, char('A' + i));
-}
-
-Request request_for(const Tokenizer& tokenizer, const std::string& context,
+// Ids of a context and, of each choice behind it, those that are not the context's: cut where the
+// ids of the context without its last blanks end (lm-evaluation-harness' _encode_pair).
+Request request_for(const Tokenizer& tokenizer, const std::string& text,
                     const std::vector<std::string>& choices, const std::string& where) {
-  Request request;
+  Request request{encode_prompt(strip_right(text), tokenizer), {}};
   for (const std::string& choice : choices) {
-    Pair pair = encode_pair(tokenizer, context, " " + choice);
-    if (pair.continuation.empty())
+    const TokenIds whole = encode_prompt(text + " " + choice, tokenizer);
+    if (whole.size() <= request.context.size())
       throw Error(where + ": the choice \"" + choice + "\" has no token of its own");
-    request.context = std::move(pair.context);
-    request.continuations.push_back(std::move(pair.continuation));
+    request.continuations.emplace_back(whole.begin() + long(request.context.size()), whole.end());
   }
   return request;
 }
@@ -82,7 +80,7 @@ Prompt hendrycks_prompt(const Task& task, const Doc& doc, std::vector<const Doc*
     prompt.truncated = true;
   }
   for (size_t i = 0; i < doc.choices.size(); ++i)
-    prompt.requests[0].continuations.push_back({encode_prompt(letter_of(i), tokenizer).back()});
+    prompt.requests[0].continuations.push_back({encode_prompt(choice_letter(i), tokenizer).back()});
   return prompt;
 }
 
@@ -122,16 +120,6 @@ std::string shots_text(const Task& task, const std::vector<const Doc*>& shots) {
         shot->contexts[shot->contexts.size() > 1 ? right : 0] + " " + shot->choices[right] + "\n\n";
   }
   return text;
-}
-
-Pair encode_pair(const Tokenizer& tokenizer, std::string context, std::string continuation) {
-  const size_t end = strip_right(context).size();
-  continuation = context.substr(end) + continuation;
-  context.resize(end);
-  const TokenIds whole = encode_prompt(context + continuation, tokenizer);
-  TokenIds ids = encode_prompt(context, tokenizer);
-  const size_t cut = std::min(ids.size(), whole.size());
-  return {std::move(ids), TokenIds(whole.begin() + long(cut), whole.end())};
 }
 
 std::vector<Prompt> make_prompts(const Task& task, const Tokenizer& tokenizer, int64_t max_length,

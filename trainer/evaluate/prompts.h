@@ -16,13 +16,6 @@ std::vector<std::vector<const Doc*>> choose_shots(const Task& task);
 /// Description and shots, each with a blank before its answer and an empty line behind.
 std::string shots_text(const Task& task, const std::vector<const Doc*>& shots);
 
-/// Ids of a context and of what may follow it, cut apart where the ids of the context alone end
-/// (lm-evaluation-harness' _encode_pair).
-struct Pair {
-  TokenIds context, continuation;
-};
-Pair encode_pair(const Tokenizer& tokenizer, std::string context, std::string continuation);
-
 /// One question as the model is asked.
 struct Prompt {
   std::vector<Request> requests;  // one, or one a choice where each has a context of its own

@@ -19,21 +19,39 @@ struct Forward {
   std::vector<int64_t> ids, lengths;
   std::vector<int64_t> rows;    // of the hidden states, rising
   std::vector<Target> targets;  // by index into `rows`
+  std::vector<Likelihood*> of;  // whose each target is a token of
 
   void add(const int32_t* begin, int64_t length) {
     ids.insert(ids.end(), begin, begin + length);
     lengths.push_back(length);
   }
   void score_from(int64_t row) { rows.push_back(row); }
-  void expect(int32_t token) { targets.push_back({int64_t(rows.size()) - 1, token}); }
+  void expect(int32_t token, Likelihood& continuation) {
+    targets.push_back({int64_t(rows.size()) - 1, token});
+    of.push_back(&continuation);
+  }
 };
 
-std::vector<TokenScore> run(const CausalLM& model, const Forward& forward, Branch branch,
-                            DecodeCache* cache, const Past& past) {
+// Adds each target's score to its continuation's.
+void run(const CausalLM& model, const Forward& forward, Branch branch, DecodeCache* cache,
+         const Past& past) {
   const AttentionContext context = model.context(forward.lengths, {.branch = branch}, cache, past);
   const at::Tensor hidden = model.hidden(host_tensor(forward.ids, model.device()), context);
-  return score_targets(model, hidden.index_select(0, host_tensor(forward.rows, model.device())),
-                       forward.targets);
+  const auto tokens = score_targets(
+      model, hidden.index_select(0, host_tensor(forward.rows, model.device())), forward.targets);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    forward.of[i]->log_likelihood += tokens[i].log_prob;
+    forward.of[i]->greedy &= tokens[i].greedy;
+  }
+}
+
+// The tokens from `first` on follow the rows from `row` on.
+void expect_all(Forward& forward, int64_t row, const TokenIds& tokens, size_t first,
+                Likelihood& continuation) {
+  for (size_t t = first; t < tokens.size(); ++t) {
+    forward.score_from(row++);
+    forward.expect(tokens[t], continuation);
+  }
 }
 
 int64_t longest_text(const std::vector<Request>& requests) {
@@ -96,28 +114,20 @@ class Scorer {
   const Likelihoods& scores_of(size_t i) const { return scores_[i]; }
 
  private:
-  void add(size_t request, size_t continuation, const TokenScore& token) {
-    Likelihood& score = scores_[request][continuation];
-    score.log_likelihood += token.log_prob;
-    score.greedy &= token.greedy;
-  }
-
   // All continuations' first tokens follow the same row. A cache takes the contexts.
   void score_first_tokens(const std::vector<size_t>& batch, DecodeCache* cache) {
     Forward forward;
     int64_t longest = 0;
     for (const size_t i : batch) {
-      const TokenIds& context = requests_[i].context;
+      const auto& [context, continuations] = requests_[i];
       forward.add(context.data() + prefix_.length, int64_t(context.size()) - prefix_.length);
       longest = std::max(longest, int64_t(context.size()));
       forward.score_from(int64_t(forward.ids.size()) - 1);
-      for (const TokenIds& c : requests_[i].continuations) forward.expect(c[0]);
+      for (size_t c = 0; c < continuations.size(); ++c)
+        forward.expect(continuations[c][0], scores_[i][c]);
     }
     if (cache) *cache = make_cache(model_, int64_t(batch.size()), longest, options_.branch);
-    const auto tokens = run(model_, forward, options_.branch, cache, prefix_.past(batch.size()));
-    auto token = tokens.begin();
-    for (const size_t i : batch)
-      for (size_t c = 0; c < scores_[i].size(); ++c) add(i, c, *token++);
+    run(model_, forward, options_.branch, cache, prefix_.past(batch.size()));
   }
 
   // What follows them, each continuation behind its context in the cache.
@@ -125,45 +135,34 @@ class Scorer {
     Forward forward;
     Past past{&contexts, {}};
     for (size_t s = 0; s < batch.size(); ++s) {
-      for (const TokenIds& c : requests_[batch[s]].continuations) {
-        if (c.size() == 1) continue;
+      const auto& continuations = requests_[batch[s]].continuations;
+      for (size_t c = 0; c < continuations.size(); ++c) {
+        const TokenIds& tokens = continuations[c];
+        if (tokens.size() == 1) continue;
         const int64_t start = int64_t(forward.ids.size());
-        forward.add(c.data(), int64_t(c.size()) - 1);
+        forward.add(tokens.data(), int64_t(tokens.size()) - 1);
         past.sequences.push_back(int64_t(s));
-        for (size_t t = 1; t < c.size(); ++t) {
-          forward.score_from(start + int64_t(t) - 1);
-          forward.expect(c[t]);
-        }
+        expect_all(forward, start, tokens, 1, scores_[batch[s]][c]);
       }
     }
-    const auto tokens = run(model_, forward, options_.branch, nullptr, past);
-    auto token = tokens.begin();
-    for (const size_t i : batch)
-      for (size_t c = 0; c < scores_[i].size(); ++c)
-        for (size_t t = 1; t < requests_[i].continuations[c].size(); ++t) add(i, c, *token++);
+    run(model_, forward, options_.branch, nullptr, past);
   }
 
   // Each context with each continuation a text of its own.
   void score_whole(const std::vector<size_t>& batch) {
     Forward forward;
     for (const size_t i : batch) {
-      const TokenIds& context = requests_[i].context;
-      for (const TokenIds& c : requests_[i].continuations) {
-        const int64_t first = int64_t(forward.ids.size() + context.size()) - 1;
+      const auto& [context, continuations] = requests_[i];
+      for (size_t c = 0; c < continuations.size(); ++c) {
+        const TokenIds& tokens = continuations[c];
+        const int64_t last = int64_t(forward.ids.size() + context.size()) - 1;
         TokenIds text = context;
-        text.insert(text.end(), c.begin(), c.end() - 1);
+        text.insert(text.end(), tokens.begin(), tokens.end() - 1);
         forward.add(text.data(), int64_t(text.size()));
-        for (size_t t = 0; t < c.size(); ++t) {
-          forward.score_from(first + int64_t(t));
-          forward.expect(c[t]);
-        }
+        expect_all(forward, last, tokens, 0, scores_[i][c]);
       }
     }
-    const auto tokens = run(model_, forward, options_.branch, nullptr, {});
-    auto token = tokens.begin();
-    for (const size_t i : batch)
-      for (size_t c = 0; c < scores_[i].size(); ++c)
-        for (size_t t = 0; t < requests_[i].continuations[c].size(); ++t) add(i, c, *token++);
+    run(model_, forward, options_.branch, nullptr, {});
   }
 
   const CausalLM& model_;

@@ -89,6 +89,16 @@ void SamplesFile::add(const Sample& sample) {
   if (!file_) throw Error(path_.string() + ": cannot be written; is the disk full?");
 }
 
+SamplesByQuestion by_question(const std::vector<Sample>& samples) {
+  SamplesByQuestion all;
+  for (const Sample& sample : samples) all[{sample.task, sample.doc_id}] = &sample;
+  return all;
+}
+
+std::filesystem::path samples_beside(std::filesystem::path results) {
+  return results.replace_extension(".samples.jsonl");
+}
+
 std::vector<Sample> read_samples(const std::filesystem::path& path) {
   return read_lines(path, nullptr).samples;
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tptt {
@@ -38,6 +39,13 @@ class SamplesFile {
   std::vector<Sample> kept_;
   std::ofstream file_;
 };
+
+/// By task and number.
+using SamplesByQuestion = std::map<std::pair<std::string, int64_t>, const Sample*>;
+SamplesByQuestion by_question(const std::vector<Sample>& samples);
+
+/// Where the samples of a results file lie where nothing else is said: RESULTS.samples.jsonl.
+std::filesystem::path samples_beside(std::filesystem::path results);
 
 /// The samples of a file. Throws Error that names the line.
 std::vector<Sample> read_samples(const std::filesystem::path& path);

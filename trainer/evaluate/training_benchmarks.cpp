@@ -20,7 +20,7 @@ fs::path results_path(const fs::path& directory, int64_t step) {
 }
 
 fs::path samples_path(const fs::path& directory, int64_t step) {
-  return results_path(directory, step).replace_extension(".samples.jsonl");
+  return samples_beside(results_path(directory, step));
 }
 
 }  // namespace
