@@ -9,13 +9,6 @@
 
 namespace tptt {
 
-/// How a task asks, in lm-evaluation-harness' words.
-enum class OutputType {
-  multiple_choice,  // which of the choices is likeliest after the context
-  loglikelihood,    // how likely the only choice is, and whether it is the greedy one
-  generate_until,   // what the model writes after the context
-};
-
 /// One question.
 struct Doc {
   std::string where;                  // "file.csv:12"
@@ -37,15 +30,16 @@ Protocol parse_protocol(const std::string& name);
 
 /// A family of tasks: one line in task_table.cpp and a file that reads its rows.
 struct TaskKind {
-  const char* name;  // lm-evaluation-harness'
-  OutputType output_type;
-  std::vector<std::string> metrics;  // trainer/evaluate/task_metrics.h knows them
+  const char* name;                  // lm-evaluation-harness'
+  std::vector<std::string> metrics;  // of written answers their filters: task_scores.cpp
   const char* hub_config;            // folder or config name in the Hub's repository; "": none
   std::vector<std::string> splits;   // of the questions, the first that is there
   std::vector<std::string> shot_splits;
   int64_t num_fewshot;  // where nothing is said
   /// One row of a file, in the data set's own columns or as {question, choices, answer}.
   Doc (*read)(const Json& row, const std::string& where, Protocol protocol);
+  int64_t new_tokens = 0;               // of a written answer; 0: one is chosen
+  std::vector<std::string> stops = {};  // texts before which it ends
 };
 
 /// All of them.

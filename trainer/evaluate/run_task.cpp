@@ -18,9 +18,7 @@ struct Writing {
 
 Writing writing_of(const Task& task) {
   if (task.protocol == Protocol::lighteval) return {5, {"\n"}};
-  if (!generates(task)) return {};
-  if (std::string(task.kind->name) == "gsm8k") return {256, {"Question:", "</s>", "<|im_end|>"}};
-  return {64, {"\n"}};
+  return {task.kind->new_tokens, task.kind->stops};
 }
 
 size_t stop_in(const std::string& text, const Writing& writing) {

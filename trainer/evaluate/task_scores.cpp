@@ -40,6 +40,13 @@ double score_of(const std::string& metric, const Doc& doc, const Likelihoods& li
   return predicted(doc, likelihoods, 0, metric == "acc_norm") == doc.right[0];
 }
 
+// Whether what a filter takes from the response is the answer.
+bool is_match(const std::string& filter, const std::string& answer, const std::string& response) {
+  if (filter == "strict-match") return gsm8k_equal(answer, gsm8k_strict(response));
+  if (filter == "flexible-extract") return gsm8k_equal(answer, gsm8k_flexible(response));
+  return strip(response) == strip(answer);
+}
+
 Metric mean_of(const std::string& key, const std::vector<double>& values) {
   const double n = double(values.size());
   double sum = 0, squares = 0;
@@ -62,11 +69,6 @@ std::map<std::string, double> lighteval_scores(const std::string& letter,
           {"qem,none", double(m.qem)},
           {"pem,none", double(m.pem)},
           {"pqem,none", double(m.pqem)}};
-}
-
-bool generates(const Task& task) {
-  return task.protocol == Protocol::lighteval ||
-         task.kind->output_type == OutputType::generate_until;
 }
 
 void score_choices(const Task& task, const Doc& doc, const Likelihoods& likelihoods,
@@ -93,15 +95,8 @@ void score_response(const Task& task, const Doc& doc, const std::string& respons
     sample.scores = lighteval_scores(doc.answer(), response);
     return;
   }
-  if (std::string(task.kind->name) == "gsm8k") {
-    const auto equal = [&](const std::string& number) {
-      return double(gsm8k_equal(doc.answer(), number));
-    };
-    sample.scores = {{"exact_match,strict-match", equal(gsm8k_strict(response))},
-                     {"exact_match,flexible-extract", equal(gsm8k_flexible(response))}};
-    return;
-  }
-  sample.scores = {{"exact_match,none", double(strip(response) == strip(doc.answer()))}};
+  for (const std::string& filter : task.kind->metrics)
+    sample.scores["exact_match," + filter] = is_match(filter, doc.answer(), response);
 }
 
 TaskResult summarize(const std::string& name, const std::vector<Sample>& samples,

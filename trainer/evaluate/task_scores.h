@@ -21,9 +21,6 @@ void score_response(const Task& task, const Doc& doc, const std::string& respons
 std::map<std::string, double> lighteval_scores(const std::string& letter,
                                                const std::string& written);
 
-/// Whether the task's answers are written and not chosen.
-bool generates(const Task& task);
-
 /// Mean of one score over a task's samples.
 struct Metric {
   std::string key;  // "acc,none": name and filter, as lm-evaluation-harness has them

@@ -109,6 +109,28 @@ TEST_CASE("all kinds of tasks are scored") {
   CHECK(mass < 1);
 }
 
+TEST_CASE("questions of one's own are chosen or written") {
+  const Evaluation e;
+  std::ofstream(e.at("choice.jsonl"))
+      << R"({"question": "Is it?", "choices": ["yes", "no"], "answer": "A"})"
+      << "\n";
+  std::ofstream(e.at("match.jsonl")) << R"({"question": "Two and two is", "answer": "four"})"
+                                     << "\n";
+  const Outcome done =
+      e.run("--task custom_choice,custom_match --data custom_choice=" + e.at("choice.jsonl") +
+            " --data custom_match=" + e.at("match.jsonl") + " --output " + e.at("own.json"));
+  INFO(done.text);
+  REQUIRE(done.code == 0);
+  const Json results = read_json_file(e.at("own.json"))["results"];
+  CHECK(results["custom_choice"].contains("acc,none"));
+  CHECK(results["custom_match"].contains("exact_match,none"));
+  const auto samples = lines_of(e.at("own.samples.jsonl"));
+  REQUIRE(samples.size() == 2);
+  const std::string response = samples[1]["response"];
+  CHECK_FALSE(response.empty());
+  CHECK(response.find('\n') == std::string::npos);
+}
+
 TEST_CASE("two evaluations are compared question by question") {
   const Evaluation e;
   const std::string data = " --data " + kData + "/mmlu --output ";
