@@ -34,6 +34,8 @@ if [ "${1:-}" = --parity ]; then
   check tests/e2e/parity_gguf_lora.py build/tptt .cache/smollm2
   check tests/e2e/parity_tensorboard.py build/tptt
   check tests/e2e/parity_lm_eval.py build/tptt .cache/smollm2 tests/golden/benchmarks 20 virology abstract_algebra
+  check tests/e2e/parity_rolling.py build/tptt .cache/smollm2 tests/golden/benchmarks 4
+  check tests/e2e/parity_prefix.py build/tptt .cache/smollm2 tests/golden/benchmarks/mmlu 4
 fi
 echo "$passed passed, $failed failed"
 [ "${#failures[@]}" -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"

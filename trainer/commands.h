@@ -34,7 +34,7 @@ struct EvalFlags {
   std::string shots_data;
   std::string protocol = "lm-eval";
   std::string chat_template = "auto";
-  std::optional<int64_t> num_fewshot;
+  std::optional<int64_t> num_fewshot, stride;
   int64_t limit = 0, batch_size = 64, max_length = 1024;
   bool json = false, resume = false;
   std::string output, log_samples;

@@ -94,6 +94,7 @@ struct EvaluationSection {
   std::vector<BenchmarkTask> tasks;
   bool before = true;
   bool after = true;
+  std::vector<std::string> branches = {"mixed"};  // of the trained model, each asked by itself
 };
 
 /// Whether training.report_to has this name.

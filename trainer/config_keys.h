@@ -273,6 +273,9 @@ void visit_keys(Is<EvaluationSection> auto& evaluation, auto&& key) {
   key("before", evaluation.before, Rule{.may_change = true},
       "Run them on the base model, before training");
   key("after", evaluation.after, Rule{.may_change = true}, "Run them on the trained model");
+  key("branches", evaluation.branches,
+      Rule{.choices = {"mixed", "softmax", "linear", "window"}, .any_of = true, .may_change = true},
+      "Branches of the trained model that are asked, each by itself");
 }
 
 void visit_keys(Is<Config> auto& config, auto&& key) {

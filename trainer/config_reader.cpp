@@ -361,6 +361,20 @@ void check_data(const YamlNode& root, const DataSection& data) {
     refuse("data.group_by_length", "orders the rows anew: it does not go with data.shuffle: false");
 }
 
+void check_branches(const YamlNode& root, const Config& config) {
+  const auto& branches = config.evaluation.branches;
+  const auto has = [&](const char* name) {
+    return std::count(branches.begin(), branches.end(), name);
+  };
+  const auto refuse = [&root](const std::string& what) {
+    fail(nearest_node(root, "evaluation.branches"), "evaluation.branches", what);
+  };
+  if (!has("mixed")) refuse("must have mixed, the model as it is used");
+  if (has("linear") && !config.liza) refuse("has linear, which needs a memory: add liza");
+  if (has("window") && (!config.liza || !config.liza->max_self_attn_length))
+    refuse("has window, which needs liza.max_self_attn_length");
+}
+
 void check_across(const YamlNode& root, const Config& config) {
   check_data(root, config.data);
   if (config.liza) check_liza(root, "liza.", *config.liza);
@@ -392,6 +406,7 @@ void check_across(const YamlNode& root, const Config& config) {
   needs_eval(training.eval_steps > 0 && training.eval_strategy != "no", "eval_steps");
   needs_eval(training.early_stopping_patience > 0, "early_stopping_patience");
   needs_eval(training.load_best_model_at_end, "load_best_model_at_end");
+  check_branches(root, config);
   if (reports_to(training, "html") && !reports_to(training, "jsonl"))
     refuse("training.report_to", "has html, which is drawn from metrics.jsonl: add jsonl");
 }

@@ -96,22 +96,21 @@ at::Tensor last_hidden(const CausalLM& model, const std::vector<TokenIds>& texts
   return whole ? hidden.index_select(0, host_tensor(last_rows, model.device())) : hidden;
 }
 
-void check_ids(const std::vector<TokenIds>& prompts, int64_t vocab_size) {
-  for (const TokenIds& prompt : prompts)
-    for (const int32_t id : prompt)
-      if (id < 0 || id >= vocab_size)
-        throw Error("the prompt has token " + std::to_string(id) +
-                    ", and the model knows only those below " + std::to_string(vocab_size));
-}
-
 }  // namespace
+
+void check_ids(const TokenIds& ids, int64_t vocab_size) {
+  for (const int32_t id : ids)
+    if (id < 0 || id >= vocab_size)
+      throw Error("the text has token " + std::to_string(id) +
+                  ", and the model knows only those below " + std::to_string(vocab_size));
+}
 
 std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds>& prompts,
                                const GenerateOptions& options,
                                const std::function<void(size_t, int32_t)>& on_token) {
   std::vector<TokenIds> answers(prompts.size());
   if (options.max_new_tokens <= 0) return answers;
-  check_ids(prompts, model.config.vocab_size);
+  for (const TokenIds& prompt : prompts) check_ids(prompt, model.config.vocab_size);
   c10::AutoGradMode no_grad(false);
   Writing writing{{}, prompts, std::vector<bool>(prompts.size(), false)};
   for (size_t i = 0; i < prompts.size(); ++i) writing.prompts.push_back(i);

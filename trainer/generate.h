@@ -18,6 +18,9 @@ struct GenerateOptions {
   std::function<bool(const TokenIds&)> is_complete = {};
 };
 
+/// Throws Error for a token that the model's vocabulary has not.
+void check_ids(const TokenIds& ids, int64_t vocab_size);
+
 /// Continues every prompt (not empty) until an end token of the model or max_new_tokens, all
 /// prompts together, with a KV cache and the LiZA state; what they begin with is read once.
 /// `on_token`, when given, hears of each new token (prompt index, id) but the end token. Returns

@@ -157,6 +157,10 @@ void add_eval(CLI::App& app) {
   command->add_option("--max-length", flags->max_length, "tokens of a row or window")
       ->capture_default_str()
       ->check(CLI::Range(2, 1 << 20));
+  command
+      ->add_option("--stride", flags->stride,
+                   "new tokens of a window, perplexity of a .txt; default: --max-length")
+      ->check(CLI::PositiveNumber);
   command->add_option("--chat-template", flags->chat_template)->capture_default_str();
   command->add_option("--batch-size", flags->batch_size)
       ->capture_default_str()

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "models/host_tensor.h"
+#include "models/liza/operator_mode.h"
 
 namespace tptt {
 namespace {
@@ -27,7 +28,9 @@ bool continues_caches(const CausalLM& model, Branch branch) {
   if (branch == Branch::softmax || branch == Branch::window) return true;
   for (int64_t i = 0; i < model.config.num_hidden_layers; ++i) {
     const auto& liza = model.attention(i).liza;
-    if (liza && liza->config.implementation == "tptt") return false;
+    if (!liza) continue;
+    if (liza->config.implementation == "tptt") return false;
+    if (find_operator_mode(liza->config.operator_mode).gelu) return false;
   }
   return true;
 }

@@ -19,7 +19,7 @@ struct Prefix {
 };
 
 /// Whether a text can be continued from a cache of its beginning: not with the package's operator,
-/// whose chunks begin with the text.
+/// whose chunks begin with the text, nor, at any speed, where the memory is activated.
 bool continues_caches(const CausalLM& model, Branch branch);
 
 /// The shared beginning of the texts (none empty), without the last token of any. `longest` is what

@@ -23,18 +23,32 @@ std::string table(const std::vector<std::string>& numbers, const std::string& ro
          "</tr>\n" + rows + "</table></div>\n";
 }
 
-std::string score(double value) {
-  return format_text("%.4f", value);
+// One that is no number is null.
+std::string number(const Json& value, const char* format = "%.4f") {
+  return value.is_number() ? format_text(format, value.get<double>()) : "not known";
+}
+
+std::string interval(const Json& middle, const Json& error) {
+  if (!middle.is_number() || !error.is_number()) return "not known";
+  const double x = middle.get<double>(), reach = 1.96 * error.get<double>();
+  return format_text("%+.4f to %+.4f", x - reach, x + reach);
 }
 
 std::string change_row(const Json& c) {
-  const double difference = c["difference"], error = 1.96 * c["standard_error"].get<double>();
   return row(c["task"], c["score"],
-             {grouped(c["questions"].get<int64_t>()), score(c["first"]), score(c["second"]),
-              format_text("%+.4f", difference),
-              format_text("%+.4f to %+.4f", difference - error, difference + error),
+             {grouped(c["questions"].get<int64_t>()), number(c["first"]), number(c["second"]),
+              number(c["difference"], "%+.4f"), interval(c["difference"], c["standard_error"]),
               grouped(c["only_first"].get<int64_t>()), grouped(c["only_second"].get<int64_t>()),
-              format_text("%.3g", c["mcnemar_p"].get<double>())});
+              number(c["mcnemar_p"], "%.3g")});
+}
+
+// Two models side by side, by the names of their columns.
+std::string change_table(const Json& changes, const std::string& first, const std::string& second) {
+  std::string rows;
+  for (const Json& change : changes) rows += change_row(change);
+  return table({"questions", first, second, "change", "95% interval", "only " + first,
+                "only " + second, "p"},
+               rows);
 }
 
 // Of one time alone: each score and its standard error.
@@ -45,21 +59,14 @@ std::string score_rows(const Json& results) {
       const size_t comma = key.find(',');
       if (comma == std::string::npos || key.find("_stderr,") != std::string::npos) continue;
       const Json& error = scores[key.substr(0, comma) + "_stderr" + key.substr(comma)];
-      rows += row(task, key, {score(value), error.is_number() ? score(error) : "not known"});
+      rows += row(task, key, {number(value), number(error)});
     }
   return rows;
 }
 
-}  // namespace
-
-std::string benchmark_table(const Json& benchmarks) {
-  if (benchmarks.is_null()) return "";
+std::string before_and_after(const Json& benchmarks) {
   if (benchmarks.contains("changes")) {
-    std::string rows;
-    for (const Json& change : benchmarks["changes"]) rows += change_row(change);
-    return table({"questions", "before", "after", "change", "95% interval", "only before",
-                  "only after", "p"},
-                 rows) +
+    return change_table(benchmarks["changes"], "before", "after") +
            "<p class='muted'>The base model before, the model with its adapter after. Interval: of "
            "the paired difference. Only before and only after: questions that one scores higher "
            "on than the other; p: McNemar's exact test of their numbers.</p>\n";
@@ -67,6 +74,18 @@ std::string benchmark_table(const Json& benchmarks) {
   const char* when = benchmarks.contains("after") ? "after" : "before";
   return table({"score", "standard error"}, score_rows(benchmarks[when])) +
          "<p class='muted'>Asked " + when + " training.</p>\n";
+}
+
+}  // namespace
+
+std::string benchmark_table(const Json& benchmarks) {
+  if (benchmarks.is_null()) return "";
+  std::string page = before_and_after(benchmarks);
+  if (!benchmarks.contains("branches")) return page;
+  for (const auto& [name, branch] : benchmarks["branches"].items())
+    page += change_table(branch["changes"], "mixed", name);
+  return page +
+         "<p class='muted'>The trained model as it is used (mixed) and by one branch alone.</p>\n";
 }
 
 }  // namespace tptt

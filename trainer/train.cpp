@@ -74,7 +74,7 @@ class Run {
     if (step_ == 0 && evaluates()) evaluate();
     if (step_ == 0 && records_->draws_report()) records_->keep_before(answers());
     // Without the memory, and with an adapter that does nothing yet: the base model.
-    if (step_ == 0 && config_.evaluation.before) benchmark(Branch::softmax);
+    if (step_ == 0 && config_.evaluation.before) benchmark({});
     try {
       loop();
     } catch (const std::exception& e) {
@@ -240,10 +240,10 @@ class Run {
   }
 
   // Asks the questions of `evaluation:`; a process that is stopped goes on where it was.
-  void benchmark(Branch branch) {
+  void benchmark(const Examinee& examinee) {
     settle_mag_weight();
-    run_training_benchmarks(model_, *setup_.tokenizer, setup_.benchmarks, branch, dir_.benchmarks(),
-                            step_, [this] {
+    run_training_benchmarks(model_, *setup_.tokenizer, setup_.benchmarks, examinee,
+                            dir_.benchmarks(), [this] {
                               if (caught_signal) interrupt();
                             });
   }
@@ -314,8 +314,11 @@ class Run {
       results["gemm_fraction"] = flops_ / step_seconds_ / 1e9 / peak;
       write_file_atomic((dir_.root / "results.json").string(), results.dump(2) + "\n");
     }
-    if (config_.evaluation.after) benchmark(Branch::mixed);
-    const Json benchmarks = benchmark_summary(dir_.benchmarks(), step_);
+    const auto& branches = config_.evaluation.branches;
+    for (const std::string& branch : branches)
+      if (config_.evaluation.after) benchmark({step_, branch});
+    const Json benchmarks =
+        benchmark_summary(setup_.benchmarks, dir_.benchmarks(), step_, branches);
     add_to_results(benchmarks);
     const bool report_missing = !std::filesystem::exists(dir_.report_html());
     if (records_->draws_report() && (tokens_ > 0 || report_missing)) {

@@ -82,6 +82,14 @@ struct Source {
   std::string subject;  // of their rows, for files that hold several; "": all rows
 };
 
+// Several files are shards of one.
+void check_shards(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths)
+    if (whole_file(path) != whole_file(paths[0]))
+      throw Error(paths[0] + " and " + path +
+                  " both say that they hold these questions; name the file that is meant");
+}
+
 // The files of the first of the splits that is there: of this config or subject, or else of none.
 Source find_source(const std::vector<SplitFile>& files, const std::vector<std::string>& splits,
                    const std::string& config, const std::string& subject) {
@@ -90,6 +98,7 @@ Source find_source(const std::vector<SplitFile>& files, const std::vector<std::s
       Source source{{}, wanted == subject ? "" : subject};
       for (const SplitFile& file : files)
         if (file.split == split && file.config == wanted) source.paths.push_back(file.path);
+      check_shards(source.paths);
       if (!source.paths.empty()) return source;
     }
   }
@@ -141,7 +150,7 @@ std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
   if (count == 0) return {};
   const std::string shots = std::to_string(count) + " shots";
   if (w.kind.shot_splits.empty())
-    throw UsageError(w.request.name + " is asked without shots of its own kind");
+    throw UsageError(w.request.name + " takes no shots: ask it by itself, with num_fewshot 0");
   const Source source = w.request.shots_data.empty()
                             ? find_source(w.files, w.kind.shot_splits, w.config(), w.subject)
                             : w.file(w.request.shots_data);

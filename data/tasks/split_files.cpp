@@ -65,6 +65,13 @@ void look_into(const fs::path& directory, const std::string& folder, int depth,
 
 }  // namespace
 
+std::string whole_file(const std::string& path) {
+  const fs::path file(path);
+  const std::string stem = file.stem().string(), whole = without_shard(stem);
+  const std::string name = whole == stem ? stem : whole + "-*";
+  return (file.parent_path() / name).string() + file.extension().string();
+}
+
 std::vector<SplitFile> find_split_files(const std::string& directory) {
   std::vector<SplitFile> found;
   look_into(directory, "", 2, found);

@@ -12,6 +12,10 @@ struct SplitFile {
   std::string split;   // train, dev, validation or test
 };
 
+/// What a file is a shard of: "test-00000-of-00001.parquet" of "test-*.parquet" in its folder;
+/// another file is its own.
+std::string whole_file(const std::string& path);
+
 /// The files below a directory, two folders deep, by path: SPLIT.jsonl,
 /// SPLIT-00000-of-00001.parquet and the same in a folder CONFIG; CONFIG_SPLIT.csv, also in a folder
 /// SPLIT; SPLIT/CONFIG.jsonl. Other files are passed over. Throws Error for a directory that cannot

@@ -83,6 +83,19 @@ TEST_CASE("benchmarks run before and after training, and are compared") {
   REQUIRE(base.code == 0);
   CHECK(parse_json(base.text, "eval")["results"]["mmlu_virology"]["acc,none"] ==
         benchmarks["before"]["mmlu_virology"]["acc,none"]);
+  const std::string linear = "train " + config + " 'evaluation.branches=[mixed, linear]'";
+  REQUIRE(run_tptt(linear).code == 0);  // asks what was not asked
+  const Json more = read_json_file(run / "results.json")["benchmarks"];
+  CHECK(more["after"] == benchmarks["after"]);
+  CHECK(more["branches"]["linear"]["changes"][0]["first"] ==
+        benchmarks["after"]["mmlu_virology"]["acc,none"]);
+  REQUIRE(std::distance(fs::directory_iterator(run / "evaluation"), {}) == 1);
+  const fs::path asked = *fs::directory_iterator(run / "evaluation");
+  CHECK(fs::exists(asked / "step_000006.linear.samples.jsonl"));
+  CHECK_THAT(run_tptt("train " + config + " 'evaluation.branches=[mixed, window]'").text,
+             Contains("needs liza.max_self_attn_length"));
+  CHECK_THAT(run_tptt("train " + config + " evaluation.branches=[linear]").text,
+             Contains("must have mixed"));
   fs::remove_all(run / "evaluation");
   const Outcome again = run_tptt("train " + config + " evaluation.before=false");
   INFO(again.text);

@@ -1,16 +1,19 @@
 #include "trainer/evaluate/benchmarks.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
-#include "data/sha256.h"
 #include "data/tasks/task.h"
+#include "data/tasks/task_rows.h"
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 #include "trainer/evaluate/evaluate_tasks.h"
 #include "trainer/evaluate/results.h"
+#include "trainer/file_sum.h"
 #include "trainer/load_model.h"
 
 namespace tptt {
@@ -18,25 +21,44 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "NAME=PATH" for one task or PATH for all.
-std::string data_of(const EvalFlags& flags, const std::string& task) {
-  std::string for_all;
+// By task; "" for those that are not named.
+using DataPaths = std::map<std::string, std::string>;
+
+// "NAME=PATH" for one task or PATH for all others.
+DataPaths parse_data(const EvalFlags& flags) {
+  DataPaths paths;
   for (const std::string& data : flags.data) {
-    if (data.starts_with(task + "=")) return data.substr(task.size() + 1);
-    if (fs::exists(data)) for_all = data;
+    const size_t sign = data.find('=');
+    const bool named = sign != std::string::npos && !fs::exists(data);
+    const std::string task = named ? data.substr(0, sign) : "";
+    const std::string path = named ? data.substr(sign + 1) : data;
+    const auto& tasks = flags.tasks;
+    if (named && std::find(tasks.begin(), tasks.end(), task) == tasks.end())
+      throw UsageError("--data " + data + ": " + task + " is not asked; --task has " +
+                       one_of(tasks));
+    if (!fs::exists(path)) throw Error(path + ": no such file or directory (--data)");
+    if (!paths.try_emplace(task, path).second)
+      throw UsageError("--data " + data + ": the second for " +
+                       (named ? task : "all tasks; write TASK=PATH for one of them"));
   }
-  if (!for_all.empty()) return for_all;
+  return paths;
+}
+
+std::string data_of(const DataPaths& paths, const std::string& task) {
+  for (const std::string& name : {task, std::string()})
+    if (const auto found = paths.find(name); found != paths.end()) return found->second;
   throw UsageError("--data: nothing for " + task + "; give a file or directory, or " + task +
                    "=PATH");
 }
 
 std::vector<Task> tasks_of(const EvalFlags& flags) {
+  const DataPaths paths = parse_data(flags);
   std::vector<TaskRequest> requests;
   for (const std::string& name : flags.tasks) {
     if (is_own_task(name)) throw UsageError("--task " + name + " stands alone");
     find_task_kind(name);  // before what its data is
     requests.push_back({.name = name,
-                        .data = data_of(flags, name),
+                        .data = data_of(paths, name),
                         .shots_data = flags.shots_data,
                         .num_fewshot = flags.num_fewshot,
                         .limit = flags.limit,
@@ -46,17 +68,15 @@ std::vector<Task> tasks_of(const EvalFlags& flags) {
 }
 
 // What the scores of a samples file belong to, for --resume.
-std::string run_name(const CommonFlags& common, const EvalFlags& flags,
-                     const std::vector<Task>& tasks) {
-  Sha256 hash;
-  for (const std::string& text : {common.model, common.adapter, common.dtype, common.quantization,
-                                  common.branch, flags.protocol})
-    hash.update_sized(text);
-  for (const Task& task : tasks) {
-    hash.update_sized(task.name);
-    hash.update_sized(std::to_string(task.num_fewshot));
-  }
-  return to_hex(hash.finish()).substr(0, 16);
+std::string run_name(const CommonFlags& common, const std::vector<Task>& tasks) {
+  std::vector<std::string> settings{common.model, common.dtype, common.quantization, common.branch};
+  if (fs::is_directory(common.adapter))  // as it is: one of the same name may be trained anew
+    for (const auto& entry : fs::directory_iterator(common.adapter))
+      if (entry.is_regular_file())
+        settings.push_back(entry.path().filename().string() +
+                           std::to_string(sum_file(entry.path()).fnv1a64));
+  std::sort(settings.begin() + 4, settings.end());
+  return evaluation_hash(tasks, settings);
 }
 
 fs::path samples_path(const EvalFlags& flags) {
@@ -72,12 +92,11 @@ void run_benchmarks(const CommonFlags& common, const EvalFlags& flags) {
     throw Error(flags.output +
                 ": exists already; give --output another name, or go on with "
                 "--resume");
+  std::optional<SamplesFile> file;
+  if (!flags.log_samples.empty() || !flags.output.empty())
+    file.emplace(samples_path(flags), run_name(common, tasks), flags.resume);
   const LoadedModel loaded = load_model(common, true);
   const auto start = std::chrono::steady_clock::now();
-  std::optional<SamplesFile> file;
-  if (!flags.log_samples.empty() || !flags.output.empty()) {
-    file.emplace(samples_path(flags), run_name(common, flags, tasks), flags.resume);
-  }
   ScoringOptions options;
   options.branch = parse_branch(common.branch);
   const std::vector<Sample> samples =
@@ -93,9 +112,12 @@ void run_benchmarks(const CommonFlags& common, const EvalFlags& flags) {
                  {"quantization", common.quantization}};
   Json json = to_json(results, tasks, std::move(config));
   json["total_evaluation_time_seconds"] = std::to_string(seconds.count());
-  if (file) json["samples_file"] = samples_path(flags).filename().string();
+  if (file && !flags.output.empty()) {
+    const fs::path folder = fs::absolute(flags.output).parent_path();
+    json["samples_file"] = fs::proximate(fs::absolute(samples_path(flags)), folder).string();
+  }
+  std::cout << (flags.json ? json.dump() + "\n" : results_text(results)) << std::flush;
   if (!flags.output.empty()) write_file_atomic(flags.output, json.dump(2) + "\n");
-  std::cout << (flags.json ? json.dump() + "\n" : results_text(results));
 }
 
 }  // namespace tptt

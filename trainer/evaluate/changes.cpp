@@ -1,6 +1,7 @@
 #include "trainer/evaluate/changes.h"
 
 #include "models/formats/error.h"
+#include "trainer/evaluate/task_scores.h"
 
 namespace tptt {
 
@@ -19,7 +20,9 @@ std::vector<ScoreChange> score_changes(const std::vector<Sample>& first,
     for (const auto& [score, value] : a.scores) {
       const auto other = b.scores.find(score);
       if (other == b.scores.end()) continue;
-      for (auto* both : {&by_task[{a.task, score}], &together[{"all", score}]}) {
+      // A perplexity's samples are log-likelihoods, and their mean is compared.
+      const std::string name = score == kPerplexity ? "log_likelihood,none" : score;
+      for (auto* both : {&by_task[{a.task, name}], &together[{"all", name}]}) {
         both->first.push_back(value);
         both->second.push_back(other->second);
       }

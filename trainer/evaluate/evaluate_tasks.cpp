@@ -5,10 +5,35 @@
 #include <chrono>
 #include <cstdio>
 
+#include "data/sha256.h"
 #include "trainer/evaluate/run_task.h"
 #include "trainer/progress.h"
 
 namespace tptt {
+
+static void add_docs(Sha256& hash, const std::vector<Doc>& docs) {
+  hash.update_sized(std::to_string(docs.size()));
+  for (const Doc& doc : docs) {
+    for (const auto* texts : {&doc.contexts, &doc.choices})
+      for (const std::string& text : *texts) hash.update_sized(text);
+    for (const int64_t right : doc.right) hash.update_sized(std::to_string(right));
+  }
+}
+
+std::string evaluation_hash(const std::vector<Task>& tasks,
+                            const std::vector<std::string>& settings) {
+  Sha256 hash;
+  for (const std::string& text : settings) hash.update_sized(text);
+  for (const Task& task : tasks) {
+    hash.update_sized(task.name);
+    hash.update_sized(protocol_names()[size_t(task.protocol)]);
+    hash.update_sized(std::to_string(task.num_fewshot));
+    hash.update_sized(task.description);
+    add_docs(hash, task.docs);
+    add_docs(hash, task.shots);
+  }
+  return to_hex(hash.finish()).substr(0, 16);
+}
 
 std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& tokenizer,
                                    const std::vector<Task>& tasks, const ScoringOptions& options,

@@ -11,6 +11,11 @@
 
 namespace tptt {
 
+/// A hash of all that the tasks ask, shots and protocols included, and of what else `settings` says
+/// of how: by it the samples of an evaluation are known again.
+std::string evaluation_hash(const std::vector<Task>& tasks,
+                            const std::vector<std::string>& settings = {});
+
 /// Asks all questions of the tasks but those that the file (null: none) has, appends each to it as
 /// soon as it is scored, and tells how far it is. `after_each` may throw to stop. Returns the
 /// samples, the file's first. Throws Error.

@@ -39,19 +39,64 @@ std::vector<const Doc*> balanced(const std::vector<Doc>& docs, int64_t count) {
   return chosen;
 }
 
-// Leaves of the context what fits `max_length` with the longest continuation, whose last token is
-// predicted and not read, or with `new_tokens`.
-bool cut(Request& request, int64_t max_length, int64_t new_tokens, const std::string& where) {
-  size_t behind = size_t(std::max<int64_t>(new_tokens, 1));
-  for (const TokenIds& c : request.continuations) behind = std::max(behind, c.size());
-  if (request.context.empty()) throw Error(where + ": the question is empty");
-  if (int64_t(behind) > max_length)
-    throw Error(where + ": a choice of " + std::to_string(behind) +
-                " tokens; the model reads at most " + std::to_string(max_length));
-  const size_t room = size_t(max_length) + 1 - behind;
-  if (request.context.size() <= room) return false;
-  request.context.erase(request.context.begin(), request.context.end() - long(room));
-  return true;
+// Leaves the last `room` tokens of a context.
+void keep_last(TokenIds& context, size_t room) {
+  if (context.size() > room) context.erase(context.begin(), context.end() - long(room));
+}
+
+// What of a request the model can read, and whether it has lost its beginning: before each choice
+// what fits with it, as in lm-evaluation-harness. The last token is predicted and not read.
+bool cut(std::vector<Request>& requests, int64_t max_length, int64_t new_tokens,
+         const std::string& where) {
+  std::vector<Request> all;
+  bool is_cut = false;
+  for (Request& request : requests) {
+    if (request.context.empty()) throw Error(where + ": the question is empty");
+    size_t longest = size_t(new_tokens) + (new_tokens > 0);
+    for (const TokenIds& c : request.continuations) longest = std::max(longest, c.size());
+    if (int64_t(longest) > max_length)
+      throw Error(where + ": an answer of " + std::to_string(longest) +
+                  " tokens; the model reads at most " + std::to_string(max_length));
+    if (request.context.size() + longest <= size_t(max_length) + 1) {
+      all.push_back(std::move(request));
+      continue;
+    }
+    is_cut = true;
+    if (new_tokens > 0) {
+      keep_last(request.context, size_t(max_length) + 1 - longest);
+      all.push_back(std::move(request));
+    }
+    for (const TokenIds& c : request.continuations) {
+      all.push_back({request.context, {c}});
+      keep_last(all.back().context, size_t(max_length) + 1 - c.size());
+    }
+  }
+  requests = std::move(all);
+  return is_cut;
+}
+
+// Whether two rows ask and answer the same.
+bool is_same(const Doc& a, const Doc& b) {
+  return a.contexts == b.contexts && a.choices == b.choices && a.right == b.right;
+}
+
+// `count` of the shots that are not the question itself, as lm-evaluation-harness draws them.
+std::vector<const Doc*> draw_others(const std::vector<Doc>& shots, int64_t count,
+                                    const Doc& question, PythonRandom& random) {
+  const auto population = int64_t(shots.size());
+  std::vector<const Doc*> chosen, others;
+  for (const int64_t i : random.sample(population, std::min(population, count + 1)))
+    if (!is_same(shots[size_t(i)], question)) chosen.push_back(&shots[size_t(i)]);
+  if (int64_t(chosen.size()) < count) {  // it is among them several times
+    for (const Doc& shot : shots)
+      if (!is_same(shot, question)) others.push_back(&shot);
+    const auto left = int64_t(others.size());
+    chosen.clear();
+    for (const int64_t i : random.sample(left, std::min(left, count)))
+      chosen.push_back(others[size_t(i)]);
+  }
+  chosen.resize(std::min(chosen.size(), size_t(count)));
+  return chosen;
 }
 
 // Ids of a context and, of each choice behind it, those that are not the context's: cut where the
@@ -101,12 +146,12 @@ std::vector<std::vector<const Doc*>> choose_shots(const Task& task) {
   const auto population = int64_t(task.shots.size());
   PythonRandom random(kShotSeed);
   for (size_t i = 0; i < all.size(); ++i) {
-    for (const int64_t drawn :
-         random.sample(population, std::min(population, num_fewshot + spare))) {
-      const Doc& shot = task.shots[size_t(drawn)];
-      const bool is_question = spare && shot.contexts == task.docs[i].contexts;
-      if (!is_question && int64_t(all[i].size()) < num_fewshot) all[i].push_back(&shot);
+    if (spare) {
+      all[i] = draw_others(task.shots, num_fewshot, task.docs[i], random);
+      continue;
     }
+    for (const int64_t drawn : random.sample(population, std::min(population, num_fewshot)))
+      all[i].push_back(&task.shots[size_t(drawn)]);
   }
   return all;
 }
@@ -141,8 +186,7 @@ std::vector<Prompt> make_prompts(const Task& task, const Tokenizer& tokenizer, i
         prompt.requests.push_back(
             request_for(tokenizer, before() + doc.contexts[c], {doc.choices[c]}, doc.where));
     }
-    for (Request& request : prompt.requests)
-      prompt.truncated |= cut(request, max_length, new_tokens, doc.where);
+    prompt.truncated |= cut(prompt.requests, max_length, new_tokens, doc.where);
     prompts.push_back(std::move(prompt));
   }
   return prompts;

@@ -7,6 +7,7 @@
 
 #include "models/host_tensor.h"
 #include "trainer/evaluate/targets.h"
+#include "trainer/generate.h"
 #include "trainer/prefix.h"
 
 namespace tptt {
@@ -181,6 +182,10 @@ void score_requests(const CausalLM& model, const std::vector<Request>& requests,
                     const std::function<void(size_t, const Likelihoods&)>& on_scored) {
   if (requests.empty()) return;
   c10::AutoGradMode no_grad(false);
+  for (const Request& r : requests) {
+    check_ids(r.context, model.config.vocab_size);
+    for (const TokenIds& c : r.continuations) check_ids(c, model.config.vocab_size);
+  }
   Scorer scorer(model, requests, options);
   std::vector<size_t> order(requests.size());  // longest first, so that memory peaks at once
   std::iota(order.begin(), order.end(), 0);

@@ -18,27 +18,21 @@ std::string group_of(const std::string& task) {
 
 // lighteval's average: every subject counts the same.
 TaskResult unweighted(TaskResult group, const std::vector<TaskResult>& tasks) {
-  for (size_t i = 0; i < group.metrics.size(); ++i) {
+  for (Metric& metric : group.metrics) {
     double sum = 0, variance = 0;
     for (const TaskResult& task : tasks) {
-      sum += task.metrics[i].value;
-      variance += std::pow(task.metrics[i].standard_error.value_or(0), 2);
+      const Metric& own = *find_metric(task, metric.key);
+      sum += own.value;
+      variance += std::pow(own.standard_error.value_or(0), 2);
     }
-    group.metrics[i].value = sum / double(tasks.size());
-    group.metrics[i].standard_error = std::sqrt(variance) / double(tasks.size());
+    metric.value = sum / double(tasks.size());
+    metric.standard_error = std::sqrt(variance) / double(tasks.size());
   }
   return group;
 }
 
-void add_group(Results& results, const std::string& name, const std::vector<TaskResult>& members,
-               Protocol protocol) {
-  if (members.size() < 2) return;
-  TaskResult group = pooled(name, members);
-  results.groups.push_back(protocol == Protocol::lighteval ? unweighted(group, members) : group);
-}
-
-// Of MMLU's subjects, where all of a category are there; all 57 are MMLU.
-void add_groups(Results& results, Protocol protocol) {
+// Of MMLU's subjects, where all of a category are there, asked by one protocol; all 57 are MMLU.
+void add_groups(Results& results, const std::map<std::string, Protocol>& protocols) {
   std::map<std::string, std::vector<TaskResult>> members;
   std::map<std::string, size_t> sizes;
   for (const MmluSubject& subject : mmlu_subjects()) {
@@ -52,8 +46,11 @@ void add_groups(Results& results, Protocol protocol) {
     members[kMmlu].push_back(task);
   }
   for (const auto& [name, tasks] : members) {
-    if (tasks.size() != sizes[name]) continue;
-    add_group(results, name, tasks, protocol);
+    const Protocol protocol = protocols.at(tasks[0].name);
+    const auto alike = [&](const TaskResult& task) { return protocols.at(task.name) == protocol; };
+    if (tasks.size() != sizes[name] || !std::all_of(tasks.begin(), tasks.end(), alike)) continue;
+    const TaskResult group = pooled(name, tasks);
+    results.groups.push_back(protocol == Protocol::lighteval ? unweighted(group, tasks) : group);
     for (const TaskResult& task : tasks) results.subtasks[name].push_back(task.name);
   }
 }
@@ -80,16 +77,32 @@ std::vector<TaskResult> floors_of(const std::vector<Sample>& samples) {
   return floors;
 }
 
-// pqem without the questions whose answer is A, which every text gets: the article is normalised
-// away.
-void add_corrected(TaskResult& result, const std::vector<Sample>& samples) {
+// pqem without the share of questions whose answer is A, which every text gets: the article is
+// normalised away.
+void add_corrected(TaskResult& result, double share) {
+  const Metric* pqem = find_metric(result, "pqem,none");
+  if (!pqem || share == 1) return;
+  Metric corrected{"pqem_corrected,none", (pqem->value - share) / (1 - share), {}};
+  if (pqem->standard_error) corrected.standard_error = *pqem->standard_error / (1 - share);
+  result.metrics.push_back(corrected);
+}
+
+double share_of_a(const std::vector<Sample>& samples) {
   double share = 0;
   for (const Sample& sample : samples) share += (sample.target == 0) / double(samples.size());
-  for (const Metric& metric : std::vector<Metric>(result.metrics)) {
-    if (metric.key != "pqem,none" || share == 1) continue;
-    Metric corrected{"pqem_corrected,none", (metric.value - share) / (1 - share), {}};
-    if (metric.standard_error) corrected.standard_error = *metric.standard_error / (1 - share);
-    result.metrics.push_back(corrected);
+  return share;
+}
+
+// Of tasks and groups, whose share is the mean of their subjects', as their pqem is.
+void add_all_corrected(Results& results, const std::map<std::string, double>& shares) {
+  for (TaskResult& task : results.tasks)
+    if (shares.contains(task.name)) add_corrected(task, shares.at(task.name));
+  for (TaskResult& group : results.groups) {
+    const auto& subjects = results.subtasks.at(group.name);
+    double sum = 0;
+    for (const std::string& name : subjects)
+      if (shares.contains(name)) sum += shares.at(name);
+    add_corrected(group, sum / double(subjects.size()));
   }
 }
 
@@ -127,16 +140,18 @@ Results summarize_all(const std::vector<Task>& tasks, const std::vector<Sample>&
   for (const Sample& sample : samples) by_task[sample.task].push_back(sample);
   Results results;
   std::vector<Sample> by_lighteval;
-  Protocol of_mmlu = Protocol::lm_eval;  // one for all subjects that are a group
+  std::map<std::string, Protocol> protocols;
+  std::map<std::string, double> shares;  // of A, under lighteval's protocol
   for (const Task& task : tasks) {
     const auto& own = by_task[task.name];
     results.tasks.push_back(summarize(task.name, own, int64_t(task.docs.size())));
-    if (!group_of(task.name).empty()) of_mmlu = task.protocol;
+    protocols[task.name] = task.protocol;
     if (task.protocol != Protocol::lighteval) continue;
-    add_corrected(results.tasks.back(), own);
+    shares[task.name] = share_of_a(own);
     by_lighteval.insert(by_lighteval.end(), own.begin(), own.end());
   }
-  add_groups(results, of_mmlu);
+  add_groups(results, protocols);
+  add_all_corrected(results, shares);
   if (!by_lighteval.empty()) results.floors = floors_of(by_lighteval);
   return results;
 }

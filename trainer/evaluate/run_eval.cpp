@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -21,36 +22,56 @@ bool is_plain_text(const std::string& path) {
   return std::filesystem::path(path).extension() == ".txt";
 }
 
+// Tokens that a window scores.
+int64_t stride_of(const EvalFlags& flags) {
+  return flags.stride.value_or(flags.max_length);
+}
+
 void check(const EvalFlags& flags) {
   if (flags.data.size() != 1)
     throw UsageError("--data: --task " + flags.tasks[0] + " takes one file");
   if (flags.tasks[0] == "sample" && is_plain_text(flags.data[0]))
     throw UsageError("--data '" + flags.data[0] +
                      "': sample needs rows (JSONL); plain text has --task perplexity");
+  if (flags.stride && !is_plain_text(flags.data[0]))
+    throw UsageError("--stride is for --task perplexity of a .txt; rows are scored whole");
+  if (stride_of(flags) > flags.max_length)
+    throw UsageError("--stride " + std::to_string(stride_of(flags)) +
+                     ": expected at most --max-length, which is " +
+                     std::to_string(flags.max_length));
   if (flags.num_fewshot.value_or(0) > 0 && flags.shots_data.empty())
     throw UsageError("--num-fewshot needs --shots FILE");
   if (flags.resume || !flags.log_samples.empty())
     throw UsageError("--resume and --log-samples are for benchmarks, not for --task " +
                      flags.tasks[0]);
+  if (!flags.output.empty() && std::filesystem::exists(flags.output))
+    throw UsageError(flags.output + ": exists already; give --output another name");
 }
 
-void add_loss(Json& result, const LossScore& loss) {
-  result["loss"] = loss.loss;
-  result["perplexity"] = std::exp(loss.loss);
-  result["target_tokens"] = loss.num_target_tokens;
+void add_loss(Json& result, double loss, int64_t num_target_tokens) {
+  result["loss"] = loss;
+  result["perplexity"] = std::exp(loss);
+  result["target_tokens"] = num_target_tokens;
 }
 
-void score_text(const LoadedModel& loaded, const EvalFlags& flags, Branch branch, Json& result) {
-  const TextWindows text = read_text_windows(flags.data[0], *loaded.tokenizer, flags.max_length);
-  const LossScore loss = evaluate_loss(*loaded.model, text.windows, kBatchTokens, branch);
-  result["windows"] = text.windows.size();
+void add_text_scores(const LoadedModel& loaded, const EvalFlags& flags, Branch branch,
+                     Json& result) {
+  const Text text = read_text(flags.data[0], *loaded.tokenizer, loaded.model->config);
+  const auto windows =
+      rolling_windows(int64_t(text.ids.size()), flags.max_length, stride_of(flags));
+  const double loss = -score_text(*loaded.model, text.ids, windows, kBatchTokens, branch);
+  const int64_t num_targets = int64_t(text.ids.size()) - 1;
+  result["windows"] = windows.size();
   result["bytes"] = text.num_bytes;
-  add_loss(result, loss);
-  result["bits_per_byte"] =
-      loss.loss * double(loss.num_target_tokens) / std::log(2.0) / double(text.num_bytes);
+  result["words"] = text.num_words;
+  add_loss(result, loss / double(num_targets), num_targets);
+  result["word_perplexity"] = std::exp(loss / double(std::max<int64_t>(text.num_words, 1)));
+  result["byte_perplexity"] = std::exp(loss / double(text.num_bytes));
+  result["bits_per_byte"] = loss / std::log(2.0) / double(text.num_bytes);
 }
 
-void score_rows(const LoadedModel& loaded, const EvalFlags& flags, Branch branch, Json& result) {
+void add_row_scores(const LoadedModel& loaded, const EvalFlags& flags, Branch branch,
+                    Json& result) {
   const auto rows = read_rows(flags.data[0], "auto", flags.limit);
   TokenizeOptions options;
   options.max_length = flags.max_length;
@@ -59,7 +80,8 @@ void score_rows(const LoadedModel& loaded, const EvalFlags& flags, Branch branch
   const TokenizedRows tokenized =
       tokenize_rows(rows, *loaded.tokenizer, loaded.model->config.first_eos(), options);
   result["rows"] = rows.size();
-  add_loss(result, evaluate_loss(*loaded.model, tokenized.examples, kBatchTokens, branch));
+  const LossScore loss = evaluate_loss(*loaded.model, tokenized.examples, kBatchTokens, branch);
+  add_loss(result, loss.loss, loss.num_target_tokens);
   if (flags.tasks[0] == "perplexity") return;
   const int64_t num_fewshot = flags.num_fewshot.value_or(0);
   std::vector<Row> shots;
@@ -76,11 +98,14 @@ void print_score(const Json& result) {
   if (result.contains("rows")) {
     std::printf("rows %ld", long(result["rows"].get<int64_t>()));
   } else {
-    std::printf("tokens %ld  bits per byte %.4f", long(result["target_tokens"].get<int64_t>()),
-                result["bits_per_byte"].get<double>());
+    std::printf("tokens %ld", long(result["target_tokens"].get<int64_t>()));
   }
   std::printf("  loss %.4f  perplexity %.3f", result["loss"].get<double>(),
               result["perplexity"].get<double>());
+  if (result.contains("bits_per_byte"))
+    std::printf("  of a word %.3f  of a byte %.4f  bits per byte %.4f",
+                result["word_perplexity"].get<double>(), result["byte_perplexity"].get<double>(),
+                result["bits_per_byte"].get<double>());
   if (result.contains("exact_match"))
     std::printf("  exact match %.1f%%", 100 * result["exact_match"].get<double>());
   std::printf("\n");
@@ -98,16 +123,16 @@ void run_eval(const CommonFlags& common, const EvalFlags& flags) {
                  {"adapter", common.adapter},
                  {"branch", common.branch}};
   if (is_plain_text(flags.data[0])) {
-    score_text(loaded, flags, branch, result);
+    add_text_scores(loaded, flags, branch, result);
   } else {
-    score_rows(loaded, flags, branch, result);
+    add_row_scores(loaded, flags, branch, result);
   }
-  if (!flags.output.empty()) write_file_atomic(flags.output, result.dump(2) + "\n");
   if (flags.json) {
-    std::cout << result.dump() << "\n";
+    std::cout << result.dump() << std::endl;
   } else {
     print_score(result);
   }
+  if (!flags.output.empty()) write_file_atomic(flags.output, result.dump(2) + "\n");
 }
 
 }  // namespace tptt

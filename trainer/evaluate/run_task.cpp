@@ -38,8 +38,9 @@ struct Asked {
   }
 };
 
+// Those whose prompts are cut, or those whose are not: only these begin alike.
 void choose(const CausalLM& model, const Asked& asked, const ScoringOptions& options,
-            const std::function<void(const Sample&)>& on_sample) {
+            bool truncated, const std::function<void(const Sample&)>& on_sample) {
   struct Place {
     size_t doc, request;
   };
@@ -47,6 +48,7 @@ void choose(const CausalLM& model, const Asked& asked, const ScoringOptions& opt
   std::vector<Place> places;
   for (const size_t doc : asked.left)
     for (size_t r = 0; r < asked.prompts[doc].requests.size(); ++r) {
+      if (asked.prompts[doc].truncated != truncated) break;
       requests.push_back(asked.prompts[doc].requests[r]);
       places.push_back({doc, r});
     }
@@ -92,7 +94,7 @@ void write(const CausalLM& model, const Tokenizer& tokenizer, const Asked& asked
     for (size_t i = begin; i < end; ++i) prompts.push_back(context(order[i]));
     for (const TokenIds& ids : generate(model, prompts, generation)) {
       const size_t doc = order[begin++];
-      const std::string text = tokenizer.decode(ids);
+      const std::string text = tokenizer.decode(ids, true);
       Sample sample = asked.sample(doc);
       score_response(asked.task, asked.task.docs[doc], text.substr(0, stop_in(text, writing)),
                      sample);
@@ -116,7 +118,7 @@ void run_task(const CausalLM& model, const Tokenizer& tokenizer, const Task& tas
   if (writing.new_tokens > 0) {
     write(model, tokenizer, asked, writing, options, on_sample);
   } else {
-    choose(model, asked, options, on_sample);
+    for (const bool truncated : {true, false}) choose(model, asked, options, truncated, on_sample);
   }
 }
 

@@ -22,6 +22,11 @@ std::string to_line(const Sample& sample, const std::string& run) {
   return line.dump() + "\n";
 }
 
+// JSON has no NaN; it is written as null.
+double number_of(const Json& value) {
+  return value.is_number() ? value.get<double>() : NAN;
+}
+
 Sample to_sample(const Json& line, const std::string& where) {
   Sample sample;
   sample.task = json_string(line, "task", where);
@@ -32,13 +37,11 @@ Sample to_sample(const Json& line, const std::string& where) {
   sample.response = json_string(line, "response", where, "");
   const auto numbers = line.find("loglikelihoods");
   if (numbers != line.end() && numbers->is_array())
-    for (const Json& x : *numbers)
-      sample.log_likelihoods.push_back(x.is_number() ? x.get<double>() : NAN);
+    for (const Json& x : *numbers) sample.log_likelihoods.push_back(number_of(x));
   const auto scores = line.find("scores");
   if (scores == line.end() || !scores->is_object())
     throw Error(where + ": expected \"scores\" to be an object of numbers");
-  for (const auto& [name, score] : scores->items())
-    sample.scores[name] = json_number(*scores, name, where);
+  for (const auto& [name, score] : scores->items()) sample.scores[name] = number_of(score);
   return sample;
 }
 
@@ -77,16 +80,20 @@ SamplesFile::SamplesFile(const std::filesystem::path& path, const std::string& r
                   ": exists already; add --resume to go on with it, or give "
                   "another name");
     Lines lines = read_lines(path, &run);
+    if (lines.end == 0 && std::filesystem::file_size(path) > 0)
+      throw Error(path.string() +
+                  ": has no whole line of an evaluation; remove it, or give another name");
     std::filesystem::resize_file(path, lines.end);
     kept_ = std::move(lines.samples);
   }
-  file_.open(path, std::ios::app | std::ios::binary);
-  if (!file_) throw Error(path.string() + ": cannot be written");
 }
 
 void SamplesFile::add(const Sample& sample) {
+  if (!file_.is_open()) file_.open(path_, std::ios::app | std::ios::binary);
   file_ << to_line(sample, run_) << std::flush;
-  if (!file_) throw Error(path_.string() + ": cannot be written; is the disk full?");
+  if (!file_)
+    throw Error(path_.string() +
+                ": cannot be written; is its directory there, and the disk not full?");
 }
 
 SamplesByQuestion by_question(const std::vector<Sample>& samples) {

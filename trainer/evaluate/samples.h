@@ -21,7 +21,7 @@ struct Sample {
   std::map<std::string, double> scores = {};  // "acc,none": what is averaged
 };
 
-/// A JSONL file that samples are appended to, one a line, as they are known.
+/// A JSONL file that samples are appended to, one a line, as they are known. The first makes it.
 class SamplesFile {
  public:
   /// `run` stands in every line and says what the scores belong to. With `resume` the complete

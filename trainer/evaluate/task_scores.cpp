@@ -9,8 +9,6 @@
 namespace tptt {
 namespace {
 
-const std::string kPerplexity = "perplexity,none";
-
 int64_t best_of(const std::vector<double>& scores) {
   return std::max_element(scores.begin(), scores.end()) - scores.begin();
 }
@@ -27,9 +25,10 @@ int64_t predicted(const Doc& doc, const Likelihoods& likelihoods, size_t first, 
 
 // The share of probability that the right choices have.
 double right_mass(const Doc& doc, const Likelihoods& likelihoods) {
-  double all = 0, right = 0;
-  for (const Likelihood& choice : likelihoods) all += std::exp(choice.log_likelihood);
-  for (const int64_t i : doc.right) right += std::exp(likelihoods[size_t(i)].log_likelihood);
+  double best = likelihoods[0].log_likelihood, all = 0, right = 0;  // best: against underflow
+  for (const Likelihood& choice : likelihoods) best = std::max(best, choice.log_likelihood);
+  for (const Likelihood& choice : likelihoods) all += std::exp(choice.log_likelihood - best);
+  for (const int64_t i : doc.right) right += std::exp(likelihoods[size_t(i)].log_likelihood - best);
   return right / all;
 }
 
@@ -99,6 +98,12 @@ void score_response(const Task& task, const Doc& doc, const std::string& respons
     sample.scores["exact_match," + filter] = is_match(filter, doc.answer(), response);
 }
 
+const Metric* find_metric(const TaskResult& task, const std::string& key) {
+  for (const Metric& metric : task.metrics)
+    if (metric.key == key) return &metric;
+  return nullptr;
+}
+
 TaskResult summarize(const std::string& name, const std::vector<Sample>& samples,
                      int64_t num_docs) {
   TaskResult result{name, {}, num_docs, int64_t(samples.size()), 0};
@@ -122,14 +127,19 @@ TaskResult pooled(const std::string& name, const std::vector<TaskResult>& tasks)
     degrees += double(task.num_scored) - 1;
   }
   const double all = double(group.num_scored);
-  for (size_t i = 0; i < tasks[0].metrics.size(); ++i) {
+  for (const Metric& metric : tasks[0].metrics) {
     double sum = 0, variance = 0;
+    bool complete = true;
     for (const TaskResult& task : tasks) {
-      const double n = double(task.num_scored), error = task.metrics[i].standard_error.value_or(0);
-      sum += n * task.metrics[i].value;
+      const Metric* own = find_metric(task, metric.key);
+      complete &= own != nullptr;
+      if (!own) break;
+      const double n = double(task.num_scored), error = own->standard_error.value_or(0);
+      sum += n * own->value;
       variance += (n - 1) * error * error * n;
     }
-    group.metrics.push_back({tasks[0].metrics[i].key, sum / all, {}});
+    if (!complete) continue;
+    group.metrics.push_back({metric.key, sum / all, {}});
     if (degrees > 0) group.metrics.back().standard_error = std::sqrt(variance / degrees / all);
   }
   return group;

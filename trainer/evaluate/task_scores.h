@@ -21,6 +21,9 @@ void score_response(const Task& task, const Doc& doc, const std::string& respons
 std::map<std::string, double> lighteval_scores(const std::string& letter,
                                                const std::string& written);
 
+/// The score whose samples are log-likelihoods.
+inline const std::string kPerplexity = "perplexity,none";
+
 /// Mean of one score over a task's samples.
 struct Metric {
   std::string key;  // "acc,none": name and filter, as lm-evaluation-harness has them
@@ -34,11 +37,14 @@ struct TaskResult {
   int64_t num_docs = 0, num_scored = 0, num_truncated = 0;
 };
 
+/// The task's score of that key; null where it has none.
+const Metric* find_metric(const TaskResult& task, const std::string& key);
+
 /// A task's samples together. Perplexity is e^-mean, its error by the delta method.
 TaskResult summarize(const std::string& name, const std::vector<Sample>& samples, int64_t num_docs);
 
-/// The mean over all questions of several tasks and its pooled standard error, as the harness
-/// weights groups by size.
+/// The means over all questions of several tasks and their pooled standard errors, as the harness
+/// weights groups by size, of the scores that all of them have.
 TaskResult pooled(const std::string& name, const std::vector<TaskResult>& tasks);
 
 }  // namespace tptt

@@ -6,6 +6,7 @@
 #include "trainer/evaluate/changes.h"
 #include "trainer/evaluate/evaluate_tasks.h"
 #include "trainer/evaluate/results.h"
+#include "trainer/load_model.h"
 #include "trainer/log.h"
 
 namespace tptt {
@@ -13,14 +14,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path results_path(const fs::path& directory, int64_t step) {
+const std::string kMixed = "mixed";
+
+fs::path results_path(const fs::path& directory, const Examinee& examinee) {
   char name[32];
-  std::snprintf(name, sizeof name, "step_%06lld.json", static_cast<long long>(step));
-  return directory / name;
+  std::snprintf(name, sizeof name, "step_%06lld", static_cast<long long>(examinee.step));
+  const bool whole = examinee.step == 0 || examinee.branch == kMixed;
+  return directory / (name + (whole ? "" : "." + examinee.branch) + ".json");
 }
 
-fs::path samples_path(const fs::path& directory, int64_t step) {
-  return samples_beside(results_path(directory, step));
+fs::path samples_path(const fs::path& directory, const Examinee& examinee) {
+  return samples_beside(results_path(directory, examinee));
+}
+
+Json changes(const fs::path& directory, const Examinee& first, const Examinee& second) {
+  Json all = Json::array();
+  for (const ScoreChange& change : score_changes(read_samples(samples_path(directory, first)),
+                                                 read_samples(samples_path(directory, second))))
+    all.push_back(to_json(change));
+  return all;
 }
 
 }  // namespace
@@ -39,37 +51,45 @@ std::vector<Task> benchmark_tasks(const EvaluationSection& evaluation) {
 }
 
 void run_training_benchmarks(const CausalLM& model, const Tokenizer& tokenizer,
-                             const std::vector<Task>& tasks, Branch branch,
-                             const fs::path& directory, int64_t step,
-                             const std::function<void()>& after_each) {
-  const fs::path path = results_path(directory, step);
-  if (tasks.empty() || fs::exists(path)) return;
+                             const std::vector<Task>& tasks, const Examinee& examinee,
+                             const fs::path& all, const std::function<void()>& after_each) {
+  if (tasks.empty()) return;
+  const fs::path directory = all / evaluation_hash(tasks);
+  const fs::path path = results_path(directory, examinee);
+  if (fs::exists(path)) return;
   fs::create_directories(directory);
-  log_info("benchmarks of the model after " + std::to_string(step) + " steps");
-  SamplesFile file(samples_path(directory, step), "step " + std::to_string(step), true);
-  const auto samples =
-      evaluate_tasks(model, tokenizer, tasks, {.branch = branch}, &file, after_each);
+  const std::string name = "step " + std::to_string(examinee.step) +
+                           (examinee.step > 0 ? ", branch " + examinee.branch : "");
+  log_info("benchmarks of " + name);
+  SamplesFile file(samples_path(directory, examinee), name, true);
+  const auto samples = evaluate_tasks(model, tokenizer, tasks,
+                                      {.branch = parse_branch(examinee.branch)}, &file, after_each);
   const Results results = summarize_all(tasks, samples);
-  Json json = to_json(results, tasks, {{"step", step}});
-  json["samples_file"] = samples_path(directory, step).filename().string();
+  Json json = to_json(results, tasks, {{"step", examinee.step}, {"branch", examinee.branch}});
+  json["samples_file"] = samples_path(directory, examinee).filename().string();
   write_file_atomic(path.string(), json.dump(2) + "\n");
   std::fputs(results_text(results).c_str(), stderr);
 }
 
-Json benchmark_summary(const fs::path& directory, int64_t step) {
+Json benchmark_summary(const std::vector<Task>& tasks, const fs::path& all, int64_t step,
+                       const std::vector<std::string>& branches) {
   Json summary;
-  const bool before = fs::exists(results_path(directory, 0));
-  const bool after = step > 0 && fs::exists(results_path(directory, step));
-  const auto results_of = [&](int64_t s) {
-    return read_json_file(results_path(directory, s))["results"];
+  const fs::path directory = all / evaluation_hash(tasks);
+  const Examinee base, trained{step, kMixed};
+  const auto is_there = [&](const Examinee& e) { return fs::exists(results_path(directory, e)); };
+  const auto results_of = [&](const Examinee& e) {
+    return read_json_file(results_path(directory, e))["results"];
   };
-  if (before) summary["before"] = results_of(0);
-  if (after) summary["after"] = results_of(step);
-  if (!before || !after) return summary;
-  summary["changes"] = Json::array();
-  for (const ScoreChange& change : score_changes(read_samples(samples_path(directory, 0)),
-                                                 read_samples(samples_path(directory, step))))
-    summary["changes"].push_back(to_json(change));
+  if (is_there(base)) summary["before"] = results_of(base);
+  if (step == 0 || !is_there(trained)) return summary;
+  summary["after"] = results_of(trained);
+  if (is_there(base)) summary["changes"] = changes(directory, base, trained);
+  for (const std::string& name : branches) {
+    const Examinee branch{step, name};
+    if (name == kMixed || !is_there(branch)) continue;
+    summary["branches"][name] = {{"after", results_of(branch)},
+                                 {"changes", changes(directory, trained, branch)}};
+  }
   return summary;
 }
 

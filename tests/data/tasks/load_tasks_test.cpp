@@ -127,6 +127,27 @@ TEST_CASE("what is wrong with a benchmark's files is said with file and row") {
     write(dir.path / "notes.txt", "?");
     CHECK_THAT(message_of(request), Catch::Contains("no file whose name says its split"));
   }
+  SECTION("a split that two files say they hold") {
+    write(dir.path / "test.jsonl", "{}");
+    write(dir.path / "test-00000-of-00001.jsonl", "{}");
+    CHECK_THAT(message_of({.name = "piqa", .data = dir.path.string()}),
+               Catch::Contains("no validation questions"));
+    CHECK_THAT(message_of({.name = "arc_easy", .data = dir.path.string()}),
+               Catch::Contains("both say that they hold these questions"));
+  }
+  SECTION("an empty question of one's own") {
+    const fs::path rows = dir.path / "rows.jsonl";
+    write(rows, R"({"question": " ", "answer": "a"})");
+    CHECK(message_of({.name = "custom_match", .data = rows.string()}) ==
+          rows.string() + ":1: \"question\" is empty");
+  }
+  SECTION("shots where there are none") {
+    write(dir.path / "rows.jsonl", R"({"text": "a b"})");
+    CHECK_THAT(message_of({.name = "lambada_openai",
+                           .data = (dir.path / "rows.jsonl").string(),
+                           .num_fewshot = 2}),
+               Catch::Contains("lambada_openai takes no shots"));
+  }
   SECTION("another task's protocol") {
     write(dir.path / "rows.jsonl", "{}");
     CHECK_THAT(message_of({.name = "piqa",

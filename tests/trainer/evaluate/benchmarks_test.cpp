@@ -83,6 +83,8 @@ TEST_CASE("an interrupted evaluation goes on where it was") {
   const Outcome other = e.run("--branch softmax " + what + e.at("part.json") + " --resume");
   CHECK(other.code == 1);
   CHECK_THAT(other.text, Catch::Contains("part.samples.jsonl:1: was scored with another"));
+  const Outcome fewer = e.run(what + e.at("part.json") + " --resume --limit 5");
+  CHECK_THAT(fewer.text, Catch::Contains("was scored with another"));
 }
 
 TEST_CASE("all kinds of tasks are scored") {
@@ -156,6 +158,35 @@ TEST_CASE("two evaluations are compared question by question") {
   CHECK(result["scores"][0]["difference"].get<double>() == Approx(difference));
   CHECK(int64_t(result["questions"].size()) == changed);
   CHECK(run_tptt("compare " + e.at("a.json") + " " + e.at("nothing.json")).code == 1);
+}
+
+TEST_CASE("data that is not there or not asked for is refused by name") {
+  const Evaluation e;
+  const std::string ask = "--task mmlu_virology,piqa --data ", mmlu = kData + "/mmlu";
+  const auto refused = [&](const std::string& data) {
+    const Outcome done = e.run(ask + data);
+    CHECK(done.code != 0);
+    return done.text;
+  };
+  CHECK_THAT(refused("/nowhere"), Catch::Contains("/nowhere: no such file or directory (--data)"));
+  CHECK_THAT(refused(mmlu + " --data pica=" + mmlu), Catch::Contains("pica is not asked"));
+  CHECK_THAT(refused(mmlu + " --data " + kData), Catch::Contains("the second for all tasks"));
+  CHECK_THAT(refused("piqa=" + mmlu), Catch::Contains("--data: nothing for mmlu_virology"));
+}
+
+TEST_CASE("results find their samples in another folder, and are not overwritten") {
+  const Evaluation e;
+  fs::create_directories(e.at("logs"));
+  const std::string ask = "--task mmlu_virology --limit 2 --data " + kData + "/mmlu --output ";
+  const auto run = [&](const char* name) {
+    return e.run(ask + e.at(name) + ".json --log-samples " + e.at("logs/") + name + ".jsonl");
+  };
+  REQUIRE(run("a").code == 0);
+  REQUIRE(run("b").code == 0);
+  const Outcome compared = run_tptt("compare " + e.at("a.json") + " " + e.at("b.json"));
+  INFO(compared.text);
+  CHECK(compared.code == 0);
+  CHECK_THAT(run("a").text, Catch::Contains("exists already"));
 }
 
 TEST_CASE("prompts longer than the model are cut, and counted") {

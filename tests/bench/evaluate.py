@@ -1,0 +1,106 @@
+"""Questions a second of 5-shot MMLU, here and by lm-evaluation-harness at each batch size, in turn; then this program's memory over a
+whole test set. Loading is in neither. Run alone on the machine.
+
+usage: evaluate.py TPTT_BINARY MODEL_DIR MMLU_DIR [ROUNDS [QUESTIONS]]      with the interpreter of .venv-peers
+QUESTIONS: how many of each of the subjects are timed (20)
+"""
+import csv
+import json
+import logging
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+from common import arguments, show, tmp
+
+os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+import lm_eval
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+
+logging.disable(logging.WARNING)
+binary, model, data, *rest = arguments(__doc__, 3)
+data = pathlib.Path(data)
+rounds = int(rest[0]) if rest else 3
+questions = int(rest[1]) if len(rest) > 1 else 20
+SUBJECTS = ["abstract_algebra", "high_school_european_history", "philosophy", "econometrics", "virology", "college_mathematics"]
+BATCH_SIZES = (1, 4, 16)
+SAMPLED = 1000  # questions between two looks at the memory
+
+
+def write_task(subject):
+    """The harness' own task of the subject, its rows from here."""
+    files = {}
+    for split in ("test", "dev"):
+        rows = csv.reader(open(data / split / f"{subject}_{split}.csv", newline="", encoding="utf-8"))
+        files[split] = str(tmp / f"{subject}_{split}.json")
+        pathlib.Path(files[split]).write_text("".join(
+            json.dumps({"question": r[0], "choices": r[1:5], "answer": "ABCD".index(r[5])}) + "\n" for r in rows))
+    own = pathlib.Path(lm_eval.__file__).parent / f"tasks/mmlu/default/mmlu_{subject}.yaml"
+    lines = {"include": str(own), "task": f"local_{subject}", "dataset_path": "json", "dataset_name": None, "tag": None,
+             "dataset_kwargs": {"data_files": files}}
+    (tmp / f"{subject}.yaml").write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items()))
+
+
+def there(lm, manager, batch_size):
+    lm.batch_size_per_gpu = batch_size
+    start = time.perf_counter()
+    lm_eval.simple_evaluate(model=lm, tasks=[f"local_{subject}" for subject in SUBJECTS], num_fewshot=5, limit=questions, bootstrap_iters=0,
+                            task_manager=manager, verbosity="ERROR")
+    return len(SUBJECTS) * questions / (time.perf_counter() - start)
+
+
+def evaluation(dtype, tasks, *options):
+    result = tmp / "result.json"
+    result.unlink(missing_ok=True)
+    result.with_suffix(".samples.jsonl").unlink(missing_ok=True)
+    command = [binary, "eval", model, "--dtype", dtype, "--num-fewshot", "5", "--data", str(data), "--output", str(result), "--task", tasks,
+               *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE), result
+
+
+def here(dtype):
+    process, result = evaluation(dtype, ",".join("mmlu_" + subject for subject in SUBJECTS), "--limit", str(questions))
+    _, errors = process.communicate()
+    if process.returncode:
+        sys.exit(errors.decode())
+    return len(SUBJECTS) * questions / float(json.loads(result.read_text())["total_evaluation_time_seconds"])
+
+
+def memory(dtype):
+    """(questions, GB that are in use, peak GB) while all of MMLU is scored."""
+    process, result = evaluation(dtype, "mmlu")
+    samples, looks = result.with_suffix(".samples.jsonl"), []
+    while process.poll() is None:
+        time.sleep(1)
+        count = sum(1 for _ in open(samples)) if samples.exists() else 0
+        try:
+            status = dict(line.split(":", 1) for line in open(f"/proc/{process.pid}/status"))
+            look = (count, *(int(status[key].split()[0]) * 1024 / 1e9 for key in ("VmRSS", "VmHWM")))
+        except (FileNotFoundError, KeyError):
+            break
+        if not looks or count >= looks[-1][0] + SAMPLED:
+            looks.append(look)
+        last = look
+    process.communicate()
+    return [*looks[1:], last], float(json.loads(result.read_text())["total_evaluation_time_seconds"])
+
+
+for subject in SUBJECTS:
+    write_task(subject)
+manager = TaskManager(include_path=str(tmp))
+show(f"5-shot MMLU, {questions} questions of each of {len(SUBJECTS)} subjects; questions a second, medians of {rounds} rounds in turn")
+show("| | here | lm-evaluation-harness, batch size " + ", ".join(map(str, BATCH_SIZES)) + " | times its fastest |\n|---|---|---|---|")
+for dtype in ("float32", "bfloat16"):
+    lm = HFLM(pretrained=model, dtype=dtype, batch_size=1, device="cpu")
+    columns = list(zip(*[(here(dtype), *(there(lm, manager, size) for size in BATCH_SIZES)) for _ in range(rounds)]))
+    ours, *theirs = map(statistics.median, columns)
+    show(f"| {dtype} | {ours:.1f} | {', '.join(f'{x:.2f}' for x in theirs)} | {ours / max(theirs):.1f}x |")
+    del lm
+looks, seconds = memory("bfloat16")
+show(f"\nall of MMLU, bfloat16, {looks[-1][0] / seconds:.1f} questions a second\n| questions scored | GB in use | peak GB |\n|---|---|---|")
+for count, used, peak in looks:
+    show(f"| {count:,} | {used:.3f} | {peak:.3f} |")
