@@ -29,11 +29,16 @@ std::vector<ScoreChange> score_changes(const std::vector<Sample>& first,
     }
   }
   std::vector<ScoreChange> changes;
-  for (const auto* pairs : {&by_task, &together})
-    for (const auto& [name, both] : *pairs)
-      // What one task has is not said again as all tasks'.
-      if (pairs == &by_task || by_task.size() > together.size())
-        changes.push_back({name.first, name.second, paired_difference(both.first, both.second)});
+  std::map<std::string, int> num_tasks;  // that have a score
+  const auto add = [&](const auto& pairs) {
+    for (const auto& [name, both] : pairs)
+      changes.push_back({name.first, name.second, paired_difference(both.first, both.second)});
+  };
+  for (const auto& [name, both] : by_task) ++num_tasks[name.second];
+  // What one task has is not said again as all tasks'.
+  std::erase_if(together, [&](const auto& pair) { return num_tasks[pair.first.second] < 2; });
+  add(by_task);
+  add(together);
   return changes;
 }
 
