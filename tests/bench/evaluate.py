@@ -27,7 +27,7 @@ data = pathlib.Path(data)
 rounds = int(rest[0]) if rest else 3
 questions = int(rest[1]) if len(rest) > 1 else 20
 SUBJECTS = ["abstract_algebra", "high_school_european_history", "philosophy", "econometrics", "virology", "college_mathematics"]
-BATCH_SIZES = (1, 4, 16)
+BATCH_SIZES = (1, 2, 4)
 SAMPLED = 1000  # questions between two looks at the memory
 
 
