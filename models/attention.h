@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/branch.h"
 #include "models/kv_cache.h"
 #include "models/linear.h"
 #include "models/liza/liza_attention.h"
@@ -15,10 +16,6 @@
 #include "models/windowed_attention.h"
 
 namespace tptt {
-
-/// Which part of a LiZA layer is used: as trained; softmax alone (mu = 0) without the window that
-/// LiZA added, or with it; memory alone (mu = 1).
-enum class Branch { mixed, softmax, linear, window };
 
 /// What a layer's two branches are like in one forward, before scaling and mixing.
 struct LayerLedger {

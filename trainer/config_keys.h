@@ -29,6 +29,7 @@ struct Rule {
   bool adapter_only = false;  // in liza_config.json, not in the YAML
 };
 
+std::vector<std::string> branch_choices();
 std::vector<std::string> chat_template_choices();
 bool is_cuda_device(const std::string& text);
 bool is_pissa_niter(const std::string& text);
@@ -274,7 +275,7 @@ void visit_keys(Is<EvaluationSection> auto& evaluation, auto&& key) {
       "Run them on the base model, before training");
   key("after", evaluation.after, Rule{.may_change = true}, "Run them on the trained model");
   key("branches", evaluation.branches,
-      Rule{.choices = {"mixed", "softmax", "linear", "window"}, .any_of = true, .may_change = true},
+      Rule{.choices = branch_choices(), .any_of = true, .may_change = true},
       "Branches of the trained model that are asked, each by itself");
 }
 

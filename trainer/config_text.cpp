@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "data/chat_templates.h"
+#include "models/branch.h"
 #include "trainer/config_keys.h"
 
 namespace tptt {
@@ -151,6 +152,12 @@ std::string lower(std::string text) {
 }
 
 }  // namespace
+
+std::vector<std::string> branch_choices() {
+  std::vector<std::string> names;
+  for (const auto& [name, branch] : kBranches) names.emplace_back(name);
+  return names;
+}
 
 std::vector<std::string> chat_template_choices() {
   std::vector<std::string> names = chat_template_names();

@@ -101,7 +101,7 @@ at::Tensor last_hidden(const CausalLM& model, const std::vector<TokenIds>& texts
 void check_ids(const TokenIds& ids, int64_t vocab_size) {
   for (const int32_t id : ids)
     if (id < 0 || id >= vocab_size)
-      throw Error("the text has token " + std::to_string(id) +
+      throw Error("the prompt has token " + std::to_string(id) +
                   ", and the model knows only those below " + std::to_string(vocab_size));
 }
 

@@ -10,11 +10,6 @@ namespace tptt {
 
 namespace {
 
-constexpr std::pair<const char*, Branch> kBranches[] = {{"mixed", Branch::mixed},
-                                                        {"softmax", Branch::softmax},
-                                                        {"linear", Branch::linear},
-                                                        {"window", Branch::window}};
-
 // A branch that is not there would be another one's scores under its name.
 void check_branch(const CausalLM& model, Branch branch) {
   if (branch == Branch::linear && !has_memory(model))

@@ -243,7 +243,7 @@ class Run {
   void benchmark(const Examinee& examinee) {
     settle_mag_weight();
     run_training_benchmarks(model_, *setup_.tokenizer, setup_.benchmarks, examinee,
-                            dir_.benchmarks(), [this] {
+                            benchmark_directory_, [this] {
                               if (caught_signal) interrupt();
                             });
   }
@@ -317,8 +317,7 @@ class Run {
     const auto& branches = config_.evaluation.branches;
     for (const std::string& branch : branches)
       if (config_.evaluation.after) benchmark({step_, branch});
-    const Json benchmarks =
-        benchmark_summary(setup_.benchmarks, dir_.benchmarks(), step_, branches);
+    const Json benchmarks = benchmark_summary(benchmark_directory_, step_, branches);
     add_to_results(benchmarks);
     const bool report_missing = !std::filesystem::exists(dir_.report_html());
     if (records_->draws_report() && (tokens_ > 0 || report_missing)) {
@@ -353,6 +352,8 @@ class Run {
   const RunDir& dir_ = *setup_.dir;
   CausalLM& model_ = *setup_.model;
   AdamW& optimizer_ = *setup_.optimizer;
+  const std::filesystem::path benchmark_directory_ =
+      benchmark_directory(dir_.benchmarks(), setup_.benchmarks);
   const int64_t total_ = setup_.total_steps;
   Best best_;
   bool moved_ = false;  // an update was made, and the adapter seen to change

@@ -4,7 +4,6 @@ whole test set. Loading is in neither. Run alone on the machine.
 usage: evaluate.py TPTT_BINARY MODEL_DIR MMLU_DIR [ROUNDS [QUESTIONS]]      with the interpreter of .venv-peers
 QUESTIONS: how many of each of the subjects are timed (20)
 """
-import csv
 import json
 import logging
 import os
@@ -17,9 +16,11 @@ import time
 from common import arguments, show, tmp
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "e2e"))
 import lm_eval
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
+from lm_eval_tasks import define, mmlu_rows
 
 logging.disable(logging.WARNING)
 binary, model, data, *rest = arguments(__doc__, 3)
@@ -29,20 +30,6 @@ questions = int(rest[1]) if len(rest) > 1 else 20
 SUBJECTS = ["abstract_algebra", "high_school_european_history", "philosophy", "econometrics", "virology", "college_mathematics"]
 BATCH_SIZES = (1, 2, 4)
 SAMPLED = 1000  # questions between two looks at the memory
-
-
-def write_task(subject):
-    """The harness' own task of the subject, its rows from here."""
-    files = {}
-    for split in ("test", "dev"):
-        rows = csv.reader(open(data / split / f"{subject}_{split}.csv", newline="", encoding="utf-8"))
-        files[split] = str(tmp / f"{subject}_{split}.json")
-        pathlib.Path(files[split]).write_text("".join(
-            json.dumps({"question": r[0], "choices": r[1:5], "answer": "ABCD".index(r[5])}) + "\n" for r in rows))
-    own = pathlib.Path(lm_eval.__file__).parent / f"tasks/mmlu/default/mmlu_{subject}.yaml"
-    lines = {"include": str(own), "task": f"local_{subject}", "dataset_path": "json", "dataset_name": None, "tag": None,
-             "dataset_kwargs": {"data_files": files}}
-    (tmp / f"{subject}.yaml").write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items()))
 
 
 def there(lm, manager, batch_size):
@@ -90,7 +77,8 @@ def memory(dtype):
 
 
 for subject in SUBJECTS:
-    write_task(subject)
+    define(tmp, subject, f"mmlu/default/mmlu_{subject}.yaml",
+           {split: mmlu_rows(data / split / f"{subject}_{split}.csv") for split in ("test", "dev")})
 manager = TaskManager(include_path=str(tmp))
 show(f"5-shot MMLU, {questions} questions of each of {len(SUBJECTS)} subjects; questions a second, medians of {rounds} rounds in turn")
 show("| | here | lm-evaluation-harness, batch size " + ", ".join(map(str, BATCH_SIZES)) + " | times its fastest |\n|---|---|---|---|")

@@ -5,7 +5,6 @@ DATA_DIR: mmlu/{dev,test}/SUBJECT_{dev,test}.csv and eval/{arc_easy,openbookqa,p
 own columns or as {question, choices, answer}; what is not there is left out. LIMIT: first questions of each task (50). The harness
 reads its own task definitions; of them only where the rows lie is changed.
 """
-import csv
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 import lm_eval
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
+from lm_eval_tasks import define, mmlu_rows
 
 logging.disable(logging.WARNING)
 binary, model, data = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
@@ -26,7 +26,6 @@ subjects = sys.argv[5:] or ["abstract_algebra", "high_school_european_history", 
 MOST = 1e-3  # of a log-likelihood
 folder = tempfile.TemporaryDirectory()  # gone when the script ends
 tmp = pathlib.Path(folder.name)
-definitions = pathlib.Path(lm_eval.__file__).parent / "tasks"
 (tmp / "tasks").mkdir()
 failures = []
 
@@ -44,22 +43,6 @@ def hub_rows(task, rows):
     name = "question_stem" if task == "openbookqa" else "question"
     return [{name: r["question"], "choices": {"text": r["choices"], "label": letters(len(r["choices"]))},
              "answerKey": letters(len(r["choices"]))[r["answer"]]} for r in rows]
-
-
-def mmlu_rows(path):
-    rows = list(csv.reader(open(path, newline="", encoding="utf-8")))
-    return [{"question": r[0], "choices": r[1:5], "answer": "ABCD".index(r[5])} for r in rows]
-
-
-def define(name, include, splits):
-    """A task like the harness' own whose splits are these rows."""
-    files = {}
-    for split, rows in splits.items():
-        files[split] = str(tmp / f"{name}_{split}.json")
-        pathlib.Path(files[split]).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    lines = {"include": str(definitions / include), "task": "local_" + name, "dataset_path": "json", "dataset_name": None, "tag": None,
-             "dataset_kwargs": {"data_files": files}}
-    (tmp / "tasks" / f"{name}.yaml").write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items()))
 
 
 def ours(name, path, shots, *more):
@@ -97,11 +80,11 @@ def compare(name, shots, harness, path, *more):
         failures.append(name)
 
 
-tasks = {}  # name: the file or directory that this program reads
+tasks, shots = {}, {}  # by name: the file or directory that this program reads, and its file of shots
 for subject in subjects:
     files = {split: data / "mmlu" / split / f"{subject}_{split}.csv" for split in ("test", "dev")}
     if files["test"].exists():
-        define(f"mmlu_{subject}", f"mmlu/default/mmlu_{subject}.yaml", {split: mmlu_rows(path) for split, path in files.items()})
+        define(tmp / "tasks", f"mmlu_{subject}", f"mmlu/default/mmlu_{subject}.yaml", {split: mmlu_rows(path) for split, path in files.items()})
         tasks[f"mmlu_{subject}"] = data / "mmlu"
 OTHERS = {"arc_easy": ("arc/arc_easy.yaml", "test"), "arc_challenge": ("arc/arc_challenge.yaml", "test"),
           "openbookqa": ("openbookqa/openbookqa.yaml", "test"), "piqa": ("piqa/piqa.yaml", "validation"),
@@ -117,7 +100,7 @@ for name, (include, split) in OTHERS.items():
             splits = {split: rows[:-3], "train": rows[-3:]}
             path = tmp / f"{name}_rows.jsonl"
             path.write_text("".join(json.dumps(row) + "\n" for row in rows[:-3]))
-        define(name, include, splits)
+        shots[name] = define(tmp / "tasks", name, include, splits).get("train")
         tasks[name] = path
 lm = HFLM(pretrained=model, dtype="float32", batch_size=8, device="cpu")
 manager = TaskManager(include_path=str(tmp / "tasks"))
@@ -134,7 +117,7 @@ for name, path in tasks.items():
 drawn = [name for name in SHOTS if name in tasks]
 with_drawn = harness_of(drawn, 2)
 for name in drawn:
-    compare(name, 2, with_drawn, tasks[name], "--shots", str(tmp / f"{name}_train.json"))
+    compare(name, 2, with_drawn, tasks[name], "--shots", shots[name])
 mmlu = [name for name in tasks if name.startswith("mmlu_")]
 with_shots = harness_of(mmlu, 5)
 for name in mmlu:

@@ -20,6 +20,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from lm_eval_tasks import define
 
 logging.disable(logging.WARNING)
 binary, model, data = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
@@ -79,17 +80,11 @@ check("lighteval's answers", [row["response"] for row in here] == there, f"{len(
 
 for path in sorted((data / "eval").glob("gsm8k*.jsonl")):
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    files = {"test": rows[:limit], "train": rows[-5:]}
-    for split, some in files.items():
-        (tmp / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
-    own = pathlib.Path(lm_eval.__file__).parent / "tasks/gsm8k/gsm8k.yaml"
-    lines = {"include": str(own), "task": "local_gsm8k", "dataset_path": "json", "dataset_name": None, "tag": None,
-             "dataset_kwargs": {"data_files": {split: str(tmp / f"{split}.jsonl") for split in files}}}
-    (tmp / "gsm8k.yaml").write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items()))
+    files = define(tmp, "gsm8k", "gsm8k/gsm8k.yaml", {"test": rows[:limit], "train": rows[-5:]})
     there = lm_eval.simple_evaluate(model=lm, tasks=["local_gsm8k"], num_fewshot=2, log_samples=True, bootstrap_iters=0,
                                     task_manager=TaskManager(include_path=str(tmp)), verbosity="ERROR")
     texts = {sample["doc_id"]: sample["resps"][0][0] for sample in there["samples"]["local_gsm8k"]}
-    here = responses_here("gsm8k", "--num-fewshot", 2, "--data", tmp / "test.jsonl", "--shots", tmp / "train.jsonl")
+    here = responses_here("gsm8k", "--num-fewshot", 2, "--data", files["test"], "--shots", files["train"])
     scores = json.load(open(tmp / "gsm8k.json"))["results"]["gsm8k"]
     same = [row["response"] == texts[row["doc_id"]] for row in here]
     equal = all(abs(scores[key] - value) < 1e-9 for key, value in there["results"]["local_gsm8k"].items()

@@ -54,5 +54,5 @@ TEST_CASE("a token the model does not have is refused before it is looked up") {
   const auto model = load_tiny("tied");
   const int32_t beyond = int32_t(model->config.vocab_size);
   CHECK_THROWS_WITH(generate(*model, {{1, beyond}}, {}),
-                    Catch::Matchers::Contains("the text has token " + std::to_string(beyond)));
+                    Catch::Matchers::Contains("the prompt has token " + std::to_string(beyond)));
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "data/tasks/task.h"
 #include "data/tasks/task_rows.h"
@@ -70,12 +71,12 @@ std::vector<Task> tasks_of(const EvalFlags& flags) {
 // What the scores of a samples file belong to, for --resume.
 std::string run_name(const CommonFlags& common, const std::vector<Task>& tasks) {
   std::vector<std::string> settings{common.model, common.dtype, common.quantization, common.branch};
-  if (fs::is_directory(common.adapter))  // as it is: one of the same name may be trained anew
+  std::set<std::string> adapter;  // as it is: one of the same name may be trained anew
+  if (fs::is_directory(common.adapter))
     for (const auto& entry : fs::directory_iterator(common.adapter))
       if (entry.is_regular_file())
-        settings.push_back(entry.path().filename().string() +
-                           std::to_string(sum_file(entry.path()).fnv1a64));
-  std::sort(settings.begin() + 4, settings.end());
+        adapter.insert(entry.path().filename().string() + to_hex(sum_file(entry.path()).fnv1a64));
+  settings.insert(settings.end(), adapter.begin(), adapter.end());
   return evaluation_hash(tasks, settings);
 }
 

@@ -80,20 +80,25 @@ bool is_same(const Doc& a, const Doc& b) {
   return a.contexts == b.contexts && a.choices == b.choices && a.right == b.right;
 }
 
-// `count` of the shots that are not the question itself, as lm-evaluation-harness draws them.
-std::vector<const Doc*> draw_others(const std::vector<Doc>& shots, int64_t count,
+std::vector<const Doc*> draw(const std::vector<const Doc*>& from, int64_t count,
+                             PythonRandom& random) {
+  const auto population = int64_t(from.size());
+  std::vector<const Doc*> chosen;
+  for (const int64_t i : random.sample(population, std::min(population, count)))
+    chosen.push_back(from[size_t(i)]);
+  return chosen;
+}
+
+// Where the question may be among the shots, as lm-evaluation-harness draws others.
+std::vector<const Doc*> draw_others(const std::vector<const Doc*>& from, int64_t count,
                                     const Doc& question, PythonRandom& random) {
-  const auto population = int64_t(shots.size());
-  std::vector<const Doc*> chosen, others;
-  for (const int64_t i : random.sample(population, std::min(population, count + 1)))
-    if (!is_same(shots[size_t(i)], question)) chosen.push_back(&shots[size_t(i)]);
-  if (int64_t(chosen.size()) < count) {  // it is among them several times
-    for (const Doc& shot : shots)
-      if (!is_same(shot, question)) others.push_back(&shot);
-    const auto left = int64_t(others.size());
-    chosen.clear();
-    for (const int64_t i : random.sample(left, std::min(left, count)))
-      chosen.push_back(others[size_t(i)]);
+  const auto is_question = [&](const Doc* shot) { return is_same(*shot, question); };
+  std::vector<const Doc*> chosen = draw(from, count + 1, random);
+  std::erase_if(chosen, is_question);
+  if (int64_t(chosen.size()) < count) {  // it is there several times
+    std::vector<const Doc*> others = from;
+    std::erase_if(others, is_question);
+    chosen = draw(others, count, random);
   }
   chosen.resize(std::min(chosen.size(), size_t(count)));
   return chosen;
@@ -143,16 +148,12 @@ std::vector<std::vector<const Doc*>> choose_shots(const Task& task) {
   if (num_fewshot == 0 || !same.empty()) return all;
   // The harness draws one more where its task has no test split, lest the question be among them.
   const bool spare = task.kind->splits[0] != "test";
-  const auto population = int64_t(task.shots.size());
   PythonRandom random(kShotSeed);
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (spare) {
-      all[i] = draw_others(task.shots, num_fewshot, task.docs[i], random);
-      continue;
-    }
-    for (const int64_t drawn : random.sample(population, std::min(population, num_fewshot)))
-      all[i].push_back(&task.shots[size_t(drawn)]);
-  }
+  std::vector<const Doc*> shots;
+  for (const Doc& shot : task.shots) shots.push_back(&shot);
+  for (size_t i = 0; i < all.size(); ++i)
+    all[i] = spare ? draw_others(shots, num_fewshot, task.docs[i], random)
+                   : draw(shots, num_fewshot, random);
   return all;
 }
 

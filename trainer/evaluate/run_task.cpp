@@ -46,12 +46,14 @@ void choose(const CausalLM& model, const Asked& asked, const ScoringOptions& opt
   };
   std::vector<Request> requests;
   std::vector<Place> places;
-  for (const size_t doc : asked.left)
-    for (size_t r = 0; r < asked.prompts[doc].requests.size(); ++r) {
-      if (asked.prompts[doc].truncated != truncated) break;
-      requests.push_back(asked.prompts[doc].requests[r]);
+  for (const size_t doc : asked.left) {
+    const Prompt& prompt = asked.prompts[doc];
+    if (prompt.truncated != truncated) continue;
+    for (size_t r = 0; r < prompt.requests.size(); ++r) {
+      requests.push_back(prompt.requests[r]);
       places.push_back({doc, r});
     }
+  }
   std::vector<std::vector<Likelihoods>> known(asked.prompts.size());  // by question and request
   const auto take = [&](size_t i, const Likelihoods& scores) {
     const Place& place = places[i];

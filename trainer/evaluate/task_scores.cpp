@@ -128,17 +128,15 @@ TaskResult pooled(const std::string& name, const std::vector<TaskResult>& tasks)
   }
   const double all = double(group.num_scored);
   for (const Metric& metric : tasks[0].metrics) {
+    const auto has_it = [&](const TaskResult& task) { return find_metric(task, metric.key); };
+    if (!std::all_of(tasks.begin(), tasks.end(), has_it)) continue;
     double sum = 0, variance = 0;
-    bool complete = true;
     for (const TaskResult& task : tasks) {
-      const Metric* own = find_metric(task, metric.key);
-      complete &= own != nullptr;
-      if (!own) break;
-      const double n = double(task.num_scored), error = own->standard_error.value_or(0);
-      sum += n * own->value;
+      const Metric& own = *has_it(task);
+      const double n = double(task.num_scored), error = own.standard_error.value_or(0);
+      sum += n * own.value;
       variance += (n - 1) * error * error * n;
     }
-    if (!complete) continue;
     group.metrics.push_back({metric.key, sum / all, {}});
     if (degrees > 0) group.metrics.back().standard_error = std::sqrt(variance / degrees / all);
   }

@@ -50,13 +50,15 @@ std::vector<Task> benchmark_tasks(const EvaluationSection& evaluation) {
   return load_tasks(requests);
 }
 
+fs::path benchmark_directory(const fs::path& all, const std::vector<Task>& tasks) {
+  return all / evaluation_hash(tasks);
+}
+
 void run_training_benchmarks(const CausalLM& model, const Tokenizer& tokenizer,
                              const std::vector<Task>& tasks, const Examinee& examinee,
-                             const fs::path& all, const std::function<void()>& after_each) {
-  if (tasks.empty()) return;
-  const fs::path directory = all / evaluation_hash(tasks);
+                             const fs::path& directory, const std::function<void()>& after_each) {
   const fs::path path = results_path(directory, examinee);
-  if (fs::exists(path)) return;
+  if (tasks.empty() || fs::exists(path)) return;
   fs::create_directories(directory);
   const std::string name = "step " + std::to_string(examinee.step) +
                            (examinee.step > 0 ? ", branch " + examinee.branch : "");
@@ -71,10 +73,9 @@ void run_training_benchmarks(const CausalLM& model, const Tokenizer& tokenizer,
   std::fputs(results_text(results).c_str(), stderr);
 }
 
-Json benchmark_summary(const std::vector<Task>& tasks, const fs::path& all, int64_t step,
+Json benchmark_summary(const fs::path& directory, int64_t step,
                        const std::vector<std::string>& branches) {
   Json summary;
-  const fs::path directory = all / evaluation_hash(tasks);
   const Examinee base, trained{step, kMixed};
   const auto is_there = [&](const Examinee& e) { return fs::exists(results_path(directory, e)); };
   const auto results_of = [&](const Examinee& e) {
