@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 
 #include "data/sha256.h"
 #include "trainer/evaluate/run_task.h"
@@ -18,6 +20,31 @@ static void add_docs(Sha256& hash, const std::vector<Doc>& docs) {
       for (const std::string& text : *texts) hash.update_sized(text);
     for (const int64_t right : doc.right) hash.update_sized(std::to_string(right));
   }
+}
+
+// About how many bytes the longest prompt has.
+static size_t longest_prompt(const Task& task) {
+  const auto size_of = [](const Doc& doc) {
+    size_t size = 0;
+    for (const auto* texts : {&doc.contexts, &doc.choices})
+      for (const std::string& text : *texts) size += text.size();
+    return size;
+  };
+  size_t longest = 0, shots = 0;
+  for (const Doc& doc : task.docs) longest = std::max(longest, size_of(doc));
+  for (const Doc& doc : task.shots) shots += size_of(doc);
+  if (task.shots.empty()) return longest;
+  return longest + shots * size_t(task.num_fewshot) / task.shots.size();
+}
+
+// The longest prompts first, so that memory peaks at once.
+static std::vector<const Task*> in_order(const std::vector<Task>& tasks) {
+  std::vector<std::pair<size_t, const Task*>> sized;
+  for (const Task& task : tasks) sized.emplace_back(longest_prompt(task), &task);
+  std::ranges::stable_sort(sized, std::greater<>(), &std::pair<size_t, const Task*>::first);
+  std::vector<const Task*> ordered;
+  for (const auto& [size, task] : sized) ordered.push_back(task);
+  return ordered;
 }
 
 std::string evaluation_hash(const std::vector<Task>& tasks,
@@ -45,7 +72,9 @@ std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& token
   const int64_t kept = int64_t(samples.size());
   int64_t total = 0, scored = 0;
   for (const Task& task : tasks) total += int64_t(task.docs.size());
-  for (const Task& task : tasks) {
+  samples.reserve(size_t(total));
+  for (const Task* next : in_order(tasks)) {
+    const Task& task = *next;
     std::set<int64_t> done;
     for (const Sample& sample : samples)
       if (sample.task == task.name) done.insert(sample.doc_id);

@@ -18,7 +18,7 @@ std::string evaluation_hash(const std::vector<Task>& tasks,
 
 /// Asks all questions of the tasks but those that the file (null: none) has, appends each to it as
 /// soon as it is scored, and tells how far it is. `after_each` may throw to stop. Returns the
-/// samples, the file's first. Throws Error.
+/// samples, the file's first, in any order. The longest prompts are asked first. Throws Error.
 std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& tokenizer,
                                    const std::vector<Task>& tasks, const ScoringOptions& options,
                                    SamplesFile* file, const std::function<void()>& after_each = {});

@@ -38,27 +38,28 @@ struct Asked {
   }
 };
 
-// Those whose prompts are cut, or those whose are not: only these begin alike.
-void choose(const CausalLM& model, const Asked& asked, const ScoringOptions& options,
-            bool truncated, const std::function<void(const Sample&)>& on_sample) {
+// Those whose prompts are cut, or those whose are not: only these begin alike. Takes their
+// requests.
+void choose(const CausalLM& model, Asked& asked, const ScoringOptions& options, bool truncated,
+            const std::function<void(const Sample&)>& on_sample) {
   struct Place {
     size_t doc, request;
   };
   std::vector<Request> requests;
   std::vector<Place> places;
+  std::vector<std::vector<Likelihoods>> known(asked.prompts.size());  // by question and request
   for (const size_t doc : asked.left) {
-    const Prompt& prompt = asked.prompts[doc];
+    Prompt& prompt = asked.prompts[doc];
     if (prompt.truncated != truncated) continue;
+    known[doc].resize(prompt.requests.size());
     for (size_t r = 0; r < prompt.requests.size(); ++r) {
-      requests.push_back(prompt.requests[r]);
+      requests.push_back(std::move(prompt.requests[r]));
       places.push_back({doc, r});
     }
   }
-  std::vector<std::vector<Likelihoods>> known(asked.prompts.size());  // by question and request
   const auto take = [&](size_t i, const Likelihoods& scores) {
     const Place& place = places[i];
     auto& parts = known[place.doc];
-    parts.resize(asked.prompts[place.doc].requests.size());
     parts[place.request] = scores;
     Likelihoods all;
     for (const Likelihoods& part : parts) {
