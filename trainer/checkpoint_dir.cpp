@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <set>
 #include <utility>
@@ -80,6 +81,22 @@ void write_manifest(const fs::path& dir, int64_t step) {
   write_file_atomic((dir / kManifest).string(), manifest.dump(2) + "\n");
 }
 
+// On a file system that cannot (NFS), a crash between the renames falls back to the checkpoint
+// before.
+void exchange(const fs::path& temporary, const fs::path& target) {
+  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
+    return;
+  if (errno != EINVAL && errno != ENOSYS)
+    throw fs::filesystem_error("cannot exchange", temporary, target,
+                               std::error_code(errno, std::generic_category()));
+  fs::path replaced = temporary;
+  replaced += "-replaced";
+  fs::remove_all(replaced);
+  fs::rename(target, replaced);
+  fs::rename(temporary, target);
+  fs::rename(replaced, temporary);
+}
+
 }  // namespace
 
 std::optional<int64_t> checkpoint_step(const fs::path& dir) {
@@ -127,8 +144,8 @@ void remove_unfinished_checkpoints(const fs::path& checkpoints) {
 void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_limit, int64_t best,
                           const std::function<void(const fs::path&)>& fill) {
   const fs::path parent = run.checkpoints(), target = run.checkpoint(step);
-  const std::string suffix = std::to_string(step) + "-" + std::to_string(::getpid());
-  const fs::path temporary = parent / (".tmp-" + suffix);
+  const fs::path temporary =
+      parent / (".tmp-" + std::to_string(step) + "-" + std::to_string(::getpid()));
   try {
     fs::create_directories(parent);
     fs::remove_all(temporary);
@@ -136,19 +153,15 @@ void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_li
     fill(temporary);
     write_manifest(temporary, step);
     sync_path(temporary.string());
-    if (fs::exists(fs::symlink_status(target))) {
-      // Left by a run that was resumed from an earlier step; a crash between the renames falls back
-      // to the checkpoint before it.
-      const fs::path replaced = parent / (".tmp-replaced-" + suffix);
-      fs::remove_all(replaced);
-      fs::rename(target, replaced);
-      fs::rename(temporary, target);
-      sync_path(parent.string());
-      fs::remove_all(replaced);
+    // One of the step is there when a run was resumed from an earlier one.
+    const bool replaces = fs::exists(fs::symlink_status(target));
+    if (replaces) {
+      exchange(temporary, target);
     } else {
       fs::rename(temporary, target);
-      sync_path(parent.string());
     }
+    sync_path(parent.string());
+    if (replaces) fs::remove_all(temporary);
     auto kept = list_checkpoints(parent);
     for (size_t i = static_cast<size_t>(save_total_limit); i < kept.size(); ++i) {
       // Newer ones of a run resumed from this step's past are not worth more than this one.

@@ -13,6 +13,8 @@
 namespace tptt {
 namespace {
 
+constexpr size_t kPiece = 1 << 20;
+
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw Error(path + ": cannot " + what + ": " + std::strerror(errno));
 }
@@ -51,6 +53,16 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(std::string_view bytes) {
+  if (waiting_.size() + bytes.size() < kPiece) {
+    waiting_ += bytes;
+    return;
+  }
+  write_out(waiting_);
+  waiting_.clear();
+  write_out(bytes);
+}
+
+void AtomicFile::write_out(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
@@ -60,6 +72,7 @@ void AtomicFile::write(std::string_view bytes) {
 }
 
 void AtomicFile::commit(bool replace) {
+  write_out(waiting_);
   if (fsync(fd_) != 0) fail(temporary_, "sync");
   const char* from = temporary_.c_str();
   const bool placed =

@@ -15,13 +15,16 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  /// In pieces of a megabyte or more: small writes are slow on a network's file system.
   void write(std::string_view bytes);
   /// fsyncs, puts the file into place and fsyncs the directory. With `replace` an older file
   /// gives way, without it one that is there is an Error.
   void commit(bool replace);
 
  private:
-  std::string path_, temporary_;
+  void write_out(std::string_view bytes);
+
+  std::string path_, temporary_, waiting_;
   int fd_ = -1;
 };
 
