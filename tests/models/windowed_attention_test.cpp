@@ -58,7 +58,11 @@ TEST_CASE("a sliding window with sinks is masked attention, forward and gradient
   const auto wide = [](const at::Tensor& x) { return x.to(at::kDouble); };
   const auto expected = grads(reference(wide(x[0]), wide(x[1]), wide(x[2]), window, sinks, score));
   const auto got = grads(causal_attention(x[0], x[1], x[2], {window, sinks}, score));
-  for (size_t i = 0; i < got.size(); ++i)  // a window of 1 has no gradient for q and k
+  // A window of 1 has no gradient for q and k: it is the difference of two equal products of v and
+  // o's gradient, which floats that are added in another order miss by their last bits.
+  const double cancels = 3 * score.scaling * expected[0].pow(3).sum(-1).norm().item<double>();
+  const double last_bits = type == at::kFloat ? std::numeric_limits<float>::epsilon() : 0;
+  for (size_t i = 0; i < got.size(); ++i)
     CHECK((wide(got[i]) - wide(expected[i])).norm().item<double>() <
-          bound * (1 + wide(expected[i]).norm().item<double>()));
+          bound * (1 + wide(expected[i]).norm().item<double>()) + 4 * last_bits * cancels);
 }
