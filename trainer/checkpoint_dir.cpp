@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <set>
 #include <utility>
@@ -81,22 +80,6 @@ void write_manifest(const fs::path& dir, int64_t step) {
   write_file_atomic((dir / kManifest).string(), manifest.dump(2) + "\n");
 }
 
-// On a file system that cannot (NFS), a crash between the renames falls back to the checkpoint
-// before.
-void exchange(const fs::path& temporary, const fs::path& target) {
-  if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
-    return;
-  if (errno != EINVAL && errno != ENOSYS)
-    throw fs::filesystem_error("cannot exchange", temporary, target,
-                               std::error_code(errno, std::generic_category()));
-  fs::path replaced = temporary;
-  replaced += "-replaced";
-  fs::remove_all(replaced);
-  fs::rename(target, replaced);
-  fs::rename(temporary, target);
-  fs::rename(replaced, temporary);
-}
-
 }  // namespace
 
 std::optional<int64_t> checkpoint_step(const fs::path& dir) {
@@ -156,7 +139,7 @@ void write_checkpoint_dir(const RunDir& run, int64_t step, int64_t save_total_li
     // One of the step is there when a run was resumed from an earlier one.
     const bool replaces = fs::exists(fs::symlink_status(target));
     if (replaces) {
-      exchange(temporary, target);
+      exchange_paths(temporary, target);
     } else {
       fs::rename(temporary, target);
     }

@@ -19,11 +19,18 @@ constexpr size_t kPiece = 1 << 20;
   throw Error(path + ": cannot " + what + ": " + std::strerror(errno));
 }
 
-// rename() would take an older file's place. Not every file system knows the flag (NFS), not every
-// one has hard links.
+enum class Renamed { yes, no, unsupported };
+
+// Not every file system knows the flags (NFS).
+Renamed rename_by(unsigned flag, const char* from, const char* to) {
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, flag) == 0) return Renamed::yes;
+  return errno == EINVAL || errno == ENOSYS ? Renamed::unsupported : Renamed::no;
+}
+
+// rename() would take an older file's place. Not every file system has hard links.
 bool put_if_absent(const char* from, const char* to) {
-  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS) return false;
+  const Renamed renamed = rename_by(RENAME_NOREPLACE, from, to);
+  if (renamed != Renamed::unsupported) return renamed == Renamed::yes;
   return link(from, to) == 0 && unlink(from) == 0;
 }
 
@@ -37,6 +44,16 @@ void sync_path(const std::string& path) {
   close(fd);
   errno = error;
   if (!synced) fail(path, "sync");
+}
+
+void exchange_paths(const std::string& a, const std::string& b) {
+  const Renamed renamed = rename_by(RENAME_EXCHANGE, a.c_str(), b.c_str());
+  if (renamed == Renamed::yes) return;
+  const std::string aside = a + "-replaced";
+  const bool exchanged =
+      renamed == Renamed::unsupported && std::rename(b.c_str(), aside.c_str()) == 0 &&
+      std::rename(a.c_str(), b.c_str()) == 0 && std::rename(aside.c_str(), a.c_str()) == 0;
+  if (!exchanged) fail(b, "exchange");
 }
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {

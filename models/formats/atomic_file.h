@@ -34,6 +34,11 @@ class AtomicFile {
 void write_file_atomic(const std::string& path, std::span<const std::string_view> chunks);
 void write_file_atomic(const std::string& path, std::string_view bytes);
 
+/// Gives each of two files or directories the other's place, at once where the file system can;
+/// where not (NFS), by way of `a`-replaced, which must not be there. Throws Error with the system's
+/// reason.
+void exchange_paths(const std::string& a, const std::string& b);
+
 /// fsyncs a file, or a directory so that renames in it survive a power loss. Throws Error.
 void sync_path(const std::string& path);
 

@@ -1,26 +1,26 @@
 // Preloaded into a process, it counts the calls that change what is under $TPTT_FAULT_DIR and makes
-// number $TPTT_FAULT_AT go wrong
-// ($TPTT_FAULT: kill, powerloss, ENOSPC or EIO). A power loss is a kill that also empties the files
-// of the process that were not yet synced. On leaving, the count is written to $TPTT_FAULT_COUNT.
+// number $TPTT_FAULT_AT go wrong ($TPTT_FAULT: kill, powerloss, ENOSPC or EIO). A power loss is a
+// kill that also empties the files of the process that were not yet synced. On leaving, the count
+// is written to $TPTT_FAULT_COUNT.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <filesystem>
 #include <mutex>
 #include <set>
 #include <string>
 
 namespace {
+
+namespace fs = std::filesystem;
 
 template <typename Function>
 Function* next(const char* name) {
@@ -98,22 +98,12 @@ Faults& faults() {
 }
 
 std::string path_of(int fd) {
-  char path[PATH_MAX];
-  const ssize_t size = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, PATH_MAX);
-  return size > 0 ? std::string(path, size_t(size)) : "";
+  std::error_code none;
+  return fs::read_symlink("/proc/self/fd/" + std::to_string(fd), none).string();
 }
 
 std::string absolute(const char* path) {
-  if (path[0] == '/') return path;
-  char here[PATH_MAX];
-  return ::getcwd(here, PATH_MAX) ? std::string(here) + "/" + path : path;
-}
-
-template <typename Call>
-int opened(const char* path, int flags, Call&& call) {
-  const bool makes = (flags & O_CREAT) != 0;
-  if (makes && faults().strikes(absolute(path))) return -1;
-  return call();
+  return fs::absolute(path).string();
 }
 
 template <typename Call>
@@ -142,29 +132,21 @@ int moved(const char* from, const char* to, Call&& call) {
   return result;
 }
 
-mode_t mode_of(int flags, va_list arguments) {
-  return (flags & O_CREAT) ? mode_t(va_arg(arguments, int)) : 0;
-}
-
 }  // namespace
 
 extern "C" {
 
 int open(const char* path, int flags, ...) {
+  if ((flags & O_CREAT) == 0) return next<decltype(open)>("open")(path, flags);
   va_list arguments;
   va_start(arguments, flags);
-  const mode_t mode = mode_of(flags, arguments);
+  const auto mode = va_arg(arguments, mode_t);
   va_end(arguments);
-  return opened(path, flags, [&] { return next<decltype(open)>("open")(path, flags, mode); });
+  if (faults().strikes(absolute(path))) return -1;
+  return next<decltype(open)>("open")(path, flags, mode);
 }
 
-int open64(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = mode_of(flags, arguments);
-  va_end(arguments);
-  return opened(path, flags, [&] { return next<decltype(open64)>("open64")(path, flags, mode); });
-}
+int open64(const char* path, int flags, ...) __attribute__((alias("open")));
 
 ssize_t write(int fd, const void* data, size_t size) {
   return written(fd, [&] { return next<decltype(write)>("write")(fd, data, size); });

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <map>
 
 #include "data/sha256.h"
 #include "trainer/evaluate/run_task.h"
@@ -38,12 +39,9 @@ static size_t longest_prompt(const Task& task) {
 }
 
 // The longest prompts first, so that memory peaks at once.
-static std::vector<const Task*> in_order(const std::vector<Task>& tasks) {
-  std::vector<std::pair<size_t, const Task*>> sized;
-  for (const Task& task : tasks) sized.emplace_back(longest_prompt(task), &task);
-  std::ranges::stable_sort(sized, std::greater<>(), &std::pair<size_t, const Task*>::first);
-  std::vector<const Task*> ordered;
-  for (const auto& [size, task] : sized) ordered.push_back(task);
+static auto by_longest_prompt(const std::vector<Task>& tasks) {
+  std::multimap<size_t, const Task*, std::greater<>> ordered;
+  for (const Task& task : tasks) ordered.emplace(longest_prompt(task), &task);
   return ordered;
 }
 
@@ -73,7 +71,7 @@ std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& token
   int64_t total = 0, scored = 0;
   for (const Task& task : tasks) total += int64_t(task.docs.size());
   samples.reserve(size_t(total));
-  for (const Task* next : in_order(tasks)) {
+  for (const auto& [size, next] : by_longest_prompt(tasks)) {
     const Task& task = *next;
     std::set<int64_t> done;
     for (const Sample& sample : samples)
