@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 TORCH_VERSION=2.13.0
 PYARROW_VERSION=26.0.1
 PACKAGES=(g++ cmake ninja-build pkg-config ccache git python3 python3-venv unzip libsentencepiece-dev nlohmann-json3-dev
-  libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev libpcre2-dev libutf8proc-dev)
+  libgloo-dev libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev libpcre2-dev libutf8proc-dev)
 
 say() { echo "setup: $*" >&2; }
 die() { say "$*"; exit 1; }

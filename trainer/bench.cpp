@@ -25,7 +25,7 @@ struct Measured {
 Measured one_step(TrainingSetup& setup, int64_t step) {
   Measured m;
   const auto start = Clock::now();
-  m.result = compute_step(setup, step, nullptr, &m.parts);
+  m.result = compute_step(setup, step, {.times = &m.parts});
   const auto computed = Clock::now();
   setup.optimizer->grad_norm();
   setup.optimizer->step(setup.config.training.learning_rate, 1);

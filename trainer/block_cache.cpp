@@ -4,14 +4,17 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <list>
 #include <map>
 #include <mutex>
-#include <new>
 #include <unordered_map>
+
+#include "models/formats/error.h"
+#include "trainer/runtime.h"
 
 namespace tptt {
 namespace {
@@ -22,6 +25,13 @@ struct Block {
   char* data;
   size_t size;
 };
+
+Error out_of_memory(size_t bytes) {
+  char text[64];
+  std::snprintf(text, sizeof text, "out of memory: asked for %.1f MB at %.2f GB; ",
+                double(bytes) / 1e6, rss_gb());
+  return Error(text + std::string(kOutOfMemoryAdvice));
+}
 
 class BlockCache final : public c10::Allocator {
  public:
@@ -45,7 +55,7 @@ class BlockCache final : public c10::Allocator {
   static void* small(size_t bytes) {
     if (bytes == 0) return nullptr;
     void* data = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-    if (!data) throw std::bad_alloc();
+    if (!data) throw out_of_memory(bytes);
     return data;
   }
 
@@ -90,7 +100,7 @@ class BlockCache final : public c10::Allocator {
       give_back_oldest();
       data = try_map();
     }
-    if (data == MAP_FAILED) throw std::bad_alloc();
+    if (data == MAP_FAILED) throw out_of_memory(size);
     return static_cast<char*>(data);
   }
 

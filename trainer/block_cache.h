@@ -7,10 +7,16 @@ namespace tptt {
 /// Makes LibTorch's CPU tensors of 256 kB and more reuse whole blocks of nearly their size. A
 /// general heap either cuts freed blocks up, so that a step's peak takes a quarter more, or gives
 /// them back and clears fresh pages in every step. What is in use and what waits never exceed the
-/// most that was in use at once by more than kSlackBytes. To be called before the first tensor.
+/// most that was in use at once by more than kSlackBytes. A tensor for which there is no memory is
+/// an Error that says how much was asked. To be called before the first tensor.
 void install_block_cache();
 
 constexpr size_t kSlackBytes = size_t(64) << 20;
+
+/// What to do when memory is short.
+constexpr const char* kOutOfMemoryAdvice =
+    "lower the batch size or the length (per_device_train_batch_size, max_length), or set "
+    "training.gradient_checkpointing: true";
 
 /// Bytes of large blocks in use, waiting to be used again, and most in use at once so far.
 struct BlockCacheUse {

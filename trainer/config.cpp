@@ -73,6 +73,10 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
   return config_from_tree(root);
 }
 
+Config config_from_yaml(const std::string& text, const std::string& source) {
+  return config_from_tree(parse_yaml(text, source));
+}
+
 std::string liza_to_json(const LizaConfig& liza) {
   OrderedJson json;
   visit_keys(liza, JsonWriter{json});

@@ -75,7 +75,8 @@ struct TrainingSection {
   int64_t early_stopping_patience = 0;  // evaluations; 0: never
   double neftune_noise_alpha = 0;
   int64_t seed = 42;
-  int64_t num_threads = 0;  // 0: all cores
+  int64_t num_threads = 0;     // 0: all cores, shared among the machine's processes
+  int64_t ddp_timeout = 1800;  // seconds
   std::vector<std::string> report_to = {"jsonl", "tensorboard", "html"};
 };
 
@@ -117,6 +118,9 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
 
 /// The resolved configuration as YAML that load_config reads back to the same Config.
 std::string to_yaml(const Config& config);
+
+/// Back from that; `source` stands in errors.
+Config config_from_yaml(const std::string& text, const std::string& source);
 
 /// Markdown table of every key with type, default and meaning (the body of configs/README.md).
 std::string config_reference();

@@ -251,7 +251,9 @@ void visit_keys(Is<TrainingSection> auto& training, auto&& key) {
       "NEFTune: uniform noise on the embeddings, of size alpha / sqrt(length x width); 0: none");
   key("seed", training.seed, kCount, "Seed of data order, dropout and initial weights");
   key("num_threads", training.num_threads, Rule{.min = 0, .max = 4096},
-      "CPU threads; 0: all cores");
+      "CPU threads; 0: all cores, shared among a machine's processes");
+  key("ddp_timeout", training.ddp_timeout, Rule{.min = 1, .max = 1e6, .may_change = true},
+      "Seconds that one of several processes waits for the others before it gives up");
   key("report_to", training.report_to,
       Rule{.choices = {"jsonl", "tensorboard", "html"}, .any_of = true, .may_change = true},
       "What a run writes of itself: metrics.jsonl, TensorBoard's event files, report.html (drawn "

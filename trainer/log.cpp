@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdio>
 #include <memory>
 #include <mutex>
 
@@ -54,6 +55,17 @@ void log_debug(std::string_view line) {
 LoggedWarnings logged_warnings() {
   const std::lock_guard lock(warnings_mutex);
   return warnings;
+}
+
+void say(const std::string& text) {
+  if (!is_log_quiet()) std::fputs(text.c_str(), stderr);
+}
+
+void set_log_quiet() {
+  logger().set_level(spdlog::level::err);
+}
+bool is_log_quiet() {
+  return logger().level() >= spdlog::level::err;
 }
 
 void set_log_verbose(bool verbose) {

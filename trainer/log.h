@@ -20,8 +20,15 @@ struct LoggedWarnings {
 };
 LoggedWarnings logged_warnings();
 
+/// Text to stderr as it is: progress, tables.
+void say(const std::string& text);
+
 /// Shows debug lines too.
 void set_log_verbose(bool verbose);
+
+/// Shows errors only, as is fit for all but one of many processes.
+void set_log_quiet();
+bool is_log_quiet();
 
 /// While a progress bar is on the terminal's last line, each log line first clears it.
 void set_log_clears_line(bool clears);

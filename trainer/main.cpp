@@ -11,6 +11,7 @@
 #include "trainer/block_cache.h"
 #include "trainer/commands.h"
 #include "trainer/config.h"
+#include "trainer/launch.h"
 #include "trainer/load_model.h"
 #include "trainer/runtime.h"
 #include "trainer/train.h"
@@ -90,7 +91,10 @@ void add_train(CLI::App& app) {
   command->add_option("overrides", *overrides, "key=value, e.g. training.max_steps=20");
   command->add_option("--resume", flags->resume, "auto, never or a checkpoint")
       ->capture_default_str();
-  command->add_flag("--dry-run", flags->dry_run, "check everything, train nothing");
+  auto* dry_run = command->add_flag("--dry-run", flags->dry_run, "check everything, train nothing");
+  command->add_option("--world-size", flags->world_size, "forecast one of so many processes")
+      ->needs(dry_run)
+      ->check(CLI::Range(1, 1 << 16));
   command->callback([=] { train(load_config(*path, *overrides), *flags); });
 }
 
@@ -225,11 +229,23 @@ void add_export(CLI::App& app) {
   command->callback([=] { run_export(*flags); });
 }
 
+// Of many processes each says which it is.
+std::string process_name() {
+  try {
+    const Launch launch = read_launch(std::getenv);
+    if (launch.world_size == 1) return "";
+    return "process " + std::to_string(launch.rank) + " of " + std::to_string(launch.world_size) +
+           ": ";
+  } catch (const UsageError&) {
+    return "";
+  }
+}
+
 // One line whatever a file's names and texts hold.
 void print_error(std::string text) {
   for (char& c : text)
     if (uint8_t(c) < ' ' || c == '\x7f') c = ' ';
-  std::fprintf(stderr, "error: %s\n", text.c_str());
+  std::fprintf(stderr, "error: %s%s\n", process_name().c_str(), text.c_str());
 }
 
 }  // namespace
@@ -267,7 +283,10 @@ int main(int argc, char** argv) {
   } catch (const Error& e) {
     print_error(e.what());
   } catch (const std::bad_alloc&) {
-    print_error("out of memory; lower the batch size or max_length");
+    print_error(std::string("out of memory; ") + kOutOfMemoryAdvice);
+  } catch (const c10::OutOfMemoryError& e) {
+    const std::string text = e.what_without_backtrace();
+    print_error(text.substr(0, text.find('\n')) + " " + kOutOfMemoryAdvice);
   } catch (const c10::Error& e) {
     print_error(e.what_without_backtrace());
   } catch (const std::exception& e) {

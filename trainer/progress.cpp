@@ -61,7 +61,7 @@ std::string progress_bar(int64_t total_steps, const MetricsRow& row, double eta_
 }
 
 Progress start_progress(int64_t total_steps) {
-  const Progress progress{total_steps, ::isatty(STDERR_FILENO) == 1};
+  const Progress progress{total_steps, !is_log_quiet() && ::isatty(STDERR_FILENO) == 1};
   if (progress.terminal) set_log_clears_line(true);
   return progress;
 }
@@ -70,11 +70,11 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
   const std::string line = progress.terminal
                                ? "\r\x1b[K" + progress_bar(progress.total_steps, row, eta_seconds)
                                : progress_text(progress.total_steps, row, eta_seconds) + "\n";
-  std::fputs(line.c_str(), stderr);
+  say(line);
 }
 
 void show_count(const std::string& what, int64_t done, int64_t total, double eta_seconds) {
-  if (::isatty(STDERR_FILENO) != 1) return;
+  if (is_log_quiet() || ::isatty(STDERR_FILENO) != 1) return;
   const std::string eta = eta_seconds >= 0 ? " eta " + clock_text(eta_seconds) : "";
   std::fprintf(stderr, "\r\x1b[K%s %lld/%lld%s%s", what.c_str(), static_cast<long long>(done),
                static_cast<long long>(total), eta.c_str(), done >= total ? "\r\x1b[K" : "");

@@ -40,14 +40,14 @@ double number_in(const std::string& path, double fallback) {
 
 }  // namespace
 
-at::Device resolve_device(const std::string& name) {
+at::Device resolve_device(const std::string& name, std::optional<int64_t> local_rank) {
   const bool cuda = at::globalContext().hasCUDA() &&
                     at::globalContext().getAcceleratorHooksInterface().deviceCount() > 0;
-  if (name == "auto") return at::Device(cuda ? at::kCUDA : at::kCPU);
-  if (name == "cpu") return at::Device(at::kCPU);
-  const bool known =
-      name == "cuda" || (name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
-                         name.find_first_not_of("0123456789", 5) == std::string::npos);
+  if (name == "cpu" || (name == "auto" && !cuda)) return at::Device(at::kCPU);
+  if (name == "auto" && !local_rank) return at::Device(at::kCUDA);
+  const bool known = name == "auto" || name == "cuda" ||
+                     (name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
+                      name.find_first_not_of("0123456789", 5) == std::string::npos);
   if (!known) throw UsageError("device '" + name + "': expected auto, cpu, cuda or cuda:N");
   if (!cuda)
     throw UsageError(
@@ -55,9 +55,15 @@ at::Device resolve_device(const std::string& name) {
         "': this machine or this LibTorch has no CUDA; use device cpu, or a CUDA build "
         "(LIBTORCH=/path scripts/setup.sh)");
   const int64_t count = at::globalContext().getAcceleratorHooksInterface().deviceCount();
-  const int64_t index = name == "cuda" ? 0 : std::stoll(name.substr(5));
+  const bool named = name.starts_with("cuda:");
+  if (named && local_rank)
+    throw UsageError("device '" + name +
+                     "': each of several processes takes a device of its own; say cuda");
+  const int64_t index = named ? std::stoll(name.substr(5)) : local_rank.value_or(0);
   if (index >= count)
-    throw UsageError("device '" + name + "': this machine has " + std::to_string(count) +
+    throw UsageError("device '" + name + "'" +
+                     (local_rank ? " of process " + std::to_string(index) + " here" : "") +
+                     ": this machine has " + std::to_string(count) +
                      " CUDA device(s), numbered from 0");
   return at::Device(at::kCUDA, int8_t(index));
 }
@@ -73,9 +79,9 @@ std::string to_string(at::ScalarType dtype) {
   return dtype == at::kBFloat16 ? "bfloat16" : "float32";
 }
 
-void set_threads(int64_t num_threads) {
-  at::set_num_threads(
-      int(num_threads > 0 ? num_threads : std::max(1u, std::thread::hardware_concurrency())));
+void set_threads(int64_t num_threads, int64_t processes) {
+  const int64_t share = int64_t(std::thread::hardware_concurrency()) / processes;
+  at::set_num_threads(int(num_threads > 0 ? num_threads : std::max<int64_t>(1, share)));
   at::globalContext().setFlushDenormal(true);
   at::parallel_for(0, at::get_num_threads(), 1,
                    [](int64_t, int64_t) { at::globalContext().setFlushDenormal(true); });

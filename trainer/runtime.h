@@ -2,22 +2,24 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 
 namespace tptt {
 
 /// "auto", "cpu", "cuda" or "cuda:N" to a device. UsageError when CUDA is asked for and this
-/// LibTorch or machine has none.
-at::Device resolve_device(const std::string& name);
+/// LibTorch or machine has none. The `local_rank`th of several processes on a machine takes the
+/// device of that number, and may not name another.
+at::Device resolve_device(const std::string& name, std::optional<int64_t> local_rank = {});
 
 /// "float32", "bfloat16", or "auto": bfloat16 where the device multiplies it natively, else
 /// float32.
 at::ScalarType resolve_dtype(const std::string& name, at::Device device);
 std::string to_string(at::ScalarType dtype);
 
-/// Sets the number of compute threads (0: all cores) and flushes denormals in each of them. To be
-/// called before the first tensor operation.
-void set_threads(int64_t num_threads);
+/// Sets the number of compute threads (0: all cores, shared by so many processes) and flushes
+/// denormals in each of them. To be called before the first tensor operation.
+void set_threads(int64_t num_threads, int64_t processes = 1);
 
 /// Rate of a product of [rows, in] with [in, out] in GFLOP/s, the best of several, measured now;
 /// `transposed`: of [rows, out] with [out, in], as a backward has it.

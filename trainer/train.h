@@ -14,6 +14,7 @@ struct Interrupted {
 struct TrainFlags {
   std::string resume = "auto";
   bool dry_run = false;
+  int64_t world_size = 1;  // of a dry run: the processes it forecasts for
 };
 
 /// Trains as the configuration says and leaves the run directory. Throws Error, Interrupted.

@@ -136,16 +136,16 @@ std::vector<int64_t> order_of(const Config& config, const TrainingData& data, in
   return length_grouped_order(lengths, batch_size, seed, epoch);
 }
 
-int64_t items_per_step(const Config& config) {
-  return config.training.per_device_train_batch_size * config.training.gradient_accumulation_steps;
+int64_t items_per_step(const Config& config, const TrainingData& data) {
+  return config.training.per_device_train_batch_size * data.micro_batches;
 }
 
 // The examples of each micro-batch of a step of an epoch in this order.
 std::vector<std::vector<int64_t>> micro_batches(const Config& config, const TrainingData& data,
                                                 const std::vector<int64_t>& order, int64_t step) {
   const int64_t size = config.training.per_device_train_batch_size;
-  const int64_t begin = step * items_per_step(config);
-  const int64_t end = std::min(int64_t(data.items.size()), begin + items_per_step(config));
+  const int64_t begin = step * items_per_step(config, data);
+  const int64_t end = std::min(int64_t(data.items.size()), begin + items_per_step(config, data));
   std::vector<std::vector<int64_t>> batches;
   for (int64_t at = begin; at < end; at += size) {
     std::vector<int64_t>& examples = batches.emplace_back();
@@ -159,8 +159,8 @@ std::vector<std::vector<int64_t>> micro_batches(const Config& config, const Trai
 
 }  // namespace
 
-TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
-                                const ModelFiles& files) {
+TrainingData load_training_data(Config& config, const Tokenizer& tokenizer, const ModelFiles& files,
+                                int64_t micro_batches) {
   const ModelConfig model = read_model_config(files);
   if (!model.embed_positions.empty() && config.data.max_length > model.max_position_embeddings)
     throw UsageError("data.max_length: " + std::to_string(config.data.max_length) +
@@ -170,6 +170,7 @@ TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
   if (any_chat(rows))
     config.data.chat_template = resolve_chat_template(config.data.chat_template, tokenizer);
   TrainingData data;
+  data.micro_batches = micro_batches;
   load_examples(rows, Loader(config, tokenizer, files, model.first_eos()), config, data);
   make_items(config, data);
   data.first_rows = first_rows(rows);
@@ -177,7 +178,8 @@ TrainingData load_training_data(Config& config, const Tokenizer& tokenizer,
 }
 
 int64_t steps_per_epoch(const Config& config, const TrainingData& data) {
-  return (int64_t(data.items.size()) + items_per_step(config) - 1) / items_per_step(config);
+  return (int64_t(data.items.size()) + items_per_step(config, data) - 1) /
+         items_per_step(config, data);
 }
 
 int64_t total_steps(const Config& config, const TrainingData& data) {
@@ -186,18 +188,26 @@ int64_t total_steps(const Config& config, const TrainingData& data) {
   return std::max<int64_t>(1, int64_t(std::ceil(steps)));
 }
 
-std::vector<Batch> step_batches(const Config& config, const TrainingData& data, int64_t vocab_size,
-                                at::Device device, int64_t step) {
+StepBatches step_batches(const Config& config, const TrainingData& data, int64_t vocab_size,
+                         at::Device device, int64_t step, Share share) {
   const int64_t per_epoch = steps_per_epoch(config, data);
-  const auto order = order_of(config, data, items_per_step(config), step / per_epoch);
-  std::vector<Batch> batches;
-  for (const auto& examples : micro_batches(config, data, order, step % per_epoch))
-    batches.push_back(collate(data.train, examples, vocab_size, device));
-  return batches;
+  const auto order = order_of(config, data, items_per_step(config, data), step / per_epoch);
+  const auto all = micro_batches(config, data, order, step % per_epoch);
+  StepBatches found;
+  for (size_t number = 0; number < all.size(); ++number) {
+    for (const int64_t example : all[number]) {
+      found.tokens += int64_t(data.train[size_t(example)].ids.size());
+      found.targets += data.train[size_t(example)].num_target_tokens();
+    }
+    if (int64_t(number) % share.size != share.rank) continue;
+    found.batches.push_back(collate(data.train, all[number], vocab_size, device));
+    found.numbers.push_back(number);
+  }
+  return found;
 }
 
 LargestStep largest_step(const Config& config, const TrainingData& data) {
-  const auto order = order_of(config, data, items_per_step(config), 0);
+  const auto order = order_of(config, data, items_per_step(config, data), 0);
   const int64_t steps = std::min(total_steps(config, data), steps_per_epoch(config, data));
   LargestStep largest;
   for (int64_t step = 0; step < steps; ++step) {

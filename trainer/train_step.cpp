@@ -1,6 +1,7 @@
 #include "trainer/train_step.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
 
 #include <chrono>
 
@@ -31,35 +32,39 @@ struct Watch {
 
 }  // namespace
 
-StepResult compute_step(TrainingSetup& setup, int64_t step, std::vector<LayerLedger>* ledger,
-                        StepTimes* times) {
+StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& wanted) {
   CausalLM& model = *setup.model;
   const TrainingSection& t = setup.config.training;
+  StepTimes* times = wanted.times;
   Watch watch(model.device(), times != nullptr);
-  const auto batches =
-      step_batches(setup.config, setup.data, model.config.vocab_size, model.device(), step);
-  StepResult result;
-  for (const Batch& batch : batches) {
-    result.targets += batch.targets.numel();
-    result.tokens += batch.ids.numel();
-  }
+  const StepBatches all = step_batches(setup.config, setup.data, model.config.vocab_size,
+                                       model.device(), step, setup.share);
+  StepResult result{0, all.tokens, all.targets};
   if (times) watch.lap(times->data);
   ForwardOptions options;
   options.neftune_noise_alpha = t.neftune_noise_alpha;
   options.gradient_checkpointing = t.gradient_checkpointing == "true";
-  options.ledger = ledger;
-  at::Tensor total;  // on the device: one wait a step
-  for (size_t i = 0; i < batches.size(); ++i) {
-    options.dropout = DropoutKey{uint64_t(t.seed), uint64_t(step), i};
-    const at::Tensor loss = batch_loss(model, batches[i], options) / double(result.targets);
+  options.ledger = wanted.ledger;
+  GradientSync* sync = setup.gradient_sync.get();
+  if (sync) sync->begin();
+  at::Tensor total = at::zeros({}, at::TensorOptions(at::kDouble).device(model.device()));
+  for (size_t i = 0; i < all.batches.size(); ++i) {
+    options.dropout = DropoutKey{uint64_t(t.seed), uint64_t(step), all.numbers[i]};
+    const at::Tensor loss = batch_loss(model, all.batches[i], options) / double(all.targets);
     if (times) watch.lap(times->forward);
     options.ledger = nullptr;  // the first micro-batch stands for all
+    if (sync && i + 1 == all.batches.size()) sync->expect_last();
     loss.backward();
-    const at::Tensor part = loss.detach().to(at::kDouble);
-    total = total.defined() ? total + part : part;
+    total.add_(loss.detach().to(at::kDouble));
     if (times) watch.lap(times->backward);
   }
-  result.loss = total.item<double>();
+  result.loss = total.item<double>();  // one wait a step
+  result.stop = wanted.signal && *wanted.signal != 0;
+  if (!sync) return result;
+  const auto sums = sync->finish({result.loss, double(result.stop)});
+  if (times) watch.lap(times->communication);
+  result.loss = sums[0];
+  result.stop = sums[1] > 0;
   return result;
 }
 

@@ -32,7 +32,10 @@ struct TinyData {
     write_text(dir.path / name, text);
     return (dir.path / name).string();
   }
-  TrainingData load() { return load_training_data(config, *load_tokenizer(files), files); }
+  TrainingData load() {
+    return load_training_data(config, *load_tokenizer(files), files,
+                              config.training.gradient_accumulation_steps);
+  }
   std::string refusal() {
     return message_of<UsageError>([&] { load(); });
   }
@@ -145,12 +148,12 @@ TEST_CASE("grouping by length gives steps that a resumed run repeats") {
   const TrainingData loaded = data.load();
   std::multiset<std::vector<int64_t>> whole;
   for (int64_t step = 0; step < steps_per_epoch(data.config, loaded); ++step)
-    for (const Batch& batch : step_batches(data.config, loaded, 1024, at::kCPU, step))
+    for (const Batch& batch : step_batches(data.config, loaded, 1024, at::kCPU, step).batches)
       whole.insert(batch.lengths);
   CHECK(whole.size() == 16);
   for (const auto& lengths : whole) CHECK(std::is_sorted(lengths.rbegin(), lengths.rend()));
   const auto first = [&](int64_t step) {
-    return step_batches(data.config, loaded, 1024, at::kCPU, step)[0].ids;
+    return step_batches(data.config, loaded, 1024, at::kCPU, step).batches[0].ids;
   };
   CHECK(first(19).equal(first(19)));
   CHECK_FALSE(first(3).sizes() == first(19).sizes());

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <map>
 
 #include "data/sha256.h"
 #include "trainer/evaluate/run_task.h"
+#include "trainer/log.h"
 #include "trainer/progress.h"
 
 namespace tptt {
@@ -60,36 +60,64 @@ std::string evaluation_hash(const std::vector<Task>& tasks,
   return to_hex(hash.finish()).substr(0, 16);
 }
 
+// Questions of the task that are scored already or that other processes ask.
+static std::set<int64_t> not_asked(const Task& task, const std::vector<Sample>& samples,
+                                   const ProcessGroup& group) {
+  std::set<int64_t> skipped;
+  for (const Sample& sample : samples)
+    if (sample.task == task.name) skipped.insert(sample.doc_id);
+  for (int64_t id = 0; id < int64_t(task.docs.size()); ++id)
+    if (id % group.size() != group.rank()) skipped.insert(id);
+  return skipped;
+}
+
+// Samples of the other processes; in each the same.
+static std::vector<Sample> others(const std::vector<Sample>& own, const ProcessGroup& group) {
+  std::vector<Sample> all;
+  const auto texts = group.gather(to_text(own));
+  for (int64_t rank = 0; rank < group.size(); ++rank)
+    if (rank != group.rank())
+      for (Sample& sample : samples_from_text(texts[size_t(rank)]))
+        all.push_back(std::move(sample));
+  return all;
+}
+
 std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& tokenizer,
                                    const std::vector<Task>& tasks, const ScoringOptions& options,
-                                   SamplesFile* file, const std::function<void()>& after_each) {
+                                   SamplesFile* file, const std::function<void()>& after_each,
+                                   const ProcessGroup& group) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   std::vector<Sample> samples;
   if (file) samples = file->kept();
+  if (group.size() > 1) samples = samples_from_text(group.broadcast(to_text(samples)));
   const int64_t kept = int64_t(samples.size());
-  int64_t total = 0, scored = 0;
+  int64_t total = 0;
   for (const Task& task : tasks) total += int64_t(task.docs.size());
   samples.reserve(size_t(total));
   for (const auto& [size, next] : by_longest_prompt(tasks)) {
     const Task& task = *next;
-    std::set<int64_t> done;
-    for (const Sample& sample : samples)
-      if (sample.task == task.name) done.insert(sample.doc_id);
     double eta = 0;
-    run_task(model, tokenizer, task, options, done, [&](const Sample& sample) {
+    const auto take = [&](const Sample& sample) {
       if (file) file->add(sample);
       samples.push_back(sample);
+      const int64_t scored = int64_t(samples.size()) - kept;
       const std::chrono::duration<double> seconds = Clock::now() - start;
-      ++scored;
       eta = seconds.count() / double(scored) * double(total - kept - scored);
       show_count("questions", kept + scored, total, eta);
-      if (after_each) after_each();
-    });
+    };
+    const size_t before = samples.size();
+    run_task(model, tokenizer, task, options, not_asked(task, samples, group),
+             [&](const Sample& sample) {
+               take(sample);
+               if (after_each) after_each();
+             });
+    if (group.size() > 1)
+      for (const Sample& sample : others({samples.begin() + int64_t(before), samples.end()}, group))
+        take(sample);
     if (tasks.size() > 1 && ::isatty(STDERR_FILENO) != 1)
-      std::fprintf(stderr, "%s: %lld/%lld questions, eta %s\n", task.name.c_str(),
-                   static_cast<long long>(kept + scored), static_cast<long long>(total),
-                   clock_text(eta).c_str());
+      say(task.name + ": " + std::to_string(samples.size()) + "/" + std::to_string(total) +
+          " questions, eta " + clock_text(eta) + "\n");
   }
   return samples;
 }

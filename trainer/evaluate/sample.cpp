@@ -22,6 +22,27 @@ std::string stripped(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
+// Indices of the examples from the shortest on, in batches of at most `max_tokens` tokens or one.
+std::vector<std::vector<int64_t>> batches_by_length(const std::vector<Example>& examples,
+                                                    int64_t max_tokens) {
+  std::vector<int64_t> order(examples.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return examples[a].ids.size() < examples[b].ids.size();
+  });
+  std::vector<std::vector<int64_t>> batches;
+  int64_t tokens = 0;
+  for (const int64_t i : order) {
+    tokens += int64_t(examples[i].ids.size());
+    if (batches.empty() || tokens > max_tokens) {
+      batches.emplace_back();
+      tokens = int64_t(examples[i].ids.size());
+    }
+    batches.back().push_back(i);
+  }
+  return batches;
+}
+
 }  // namespace
 
 std::string expected_answer(const Row& row) {
@@ -47,37 +68,31 @@ TokenIds prompt_ids(const CausalLM& model, const Tokenizer& tokenizer,
 }
 
 LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examples,
-                        int64_t max_tokens, Branch branch) {
+                        int64_t max_tokens, Branch branch, const ProcessGroup& group) {
   c10::AutoGradMode no_grad(false);
-  std::vector<int64_t> order(examples.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return examples[a].ids.size() < examples[b].ids.size();
-  });
-  LossScore score;
-  score.examples.resize(examples.size());
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin;
-    for (int64_t tokens = 0; end < order.size(); ++end) {
-      tokens += int64_t(examples[order[end]].ids.size());
-      if (end > begin && tokens > max_tokens) break;
-    }
-    const std::vector<int64_t> some(order.begin() + begin, order.begin() + end);
-    const Batch batch = collate(examples, some, model.config.vocab_size, model.device());
+  const auto batches = batches_by_length(examples, max_tokens);
+  std::vector<double> sums(examples.size());  // of the examples' losses; 0: of another process
+  int64_t done = 0;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    done += int64_t(batches[i].size());
+    if (int64_t(i) % group.size() != group.rank()) continue;
+    const Batch batch = collate(examples, batches[i], model.config.vocab_size, model.device());
     const at::Tensor hidden =
         model.hidden(batch.ids, model.context(batch.lengths, {.branch = branch}));
     const auto tokens = score_rows(model, hidden.index_select(0, batch.target_rows), batch.targets);
     auto token = tokens.begin();
-    for (const int64_t i : some) {
-      ExampleLoss& loss = score.examples[i];
-      loss.num_target_tokens = examples[i].num_target_tokens();
-      for (int64_t t = 0; t < loss.num_target_tokens; ++t) loss.sum -= (token++)->log_prob;
-    }
-    begin = end;
-    show_count("examples scored", int64_t(end), int64_t(order.size()));
+    for (const int64_t example : batches[i])
+      for (int64_t t = examples[example].num_target_tokens(); t > 0; --t)
+        sums[example] -= (token++)->log_prob;
+    show_count("examples scored", done, int64_t(examples.size()));
+  }
+  sums = group.sum(sums);
+  LossScore score;
+  for (size_t i = 0; i < examples.size(); ++i) {
+    score.examples.push_back({sums[i], examples[i].num_target_tokens()});
+    score.num_target_tokens += score.examples.back().num_target_tokens;
   }
   score.loss = mean_loss(score.examples);
-  for (const ExampleLoss& loss : score.examples) score.num_target_tokens += loss.num_target_tokens;
   return score;
 }
 

@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "models/causal_lm.h"
 #include "trainer/evaluate/paired.h"
+#include "trainer/process_group.h"
 
 namespace tptt {
 
@@ -15,9 +16,11 @@ struct LossScore {
   std::vector<ExampleLoss> examples;  // one an example, in their order
 };
 
-/// Mean loss over all target tokens of the examples, in batches of about `max_tokens` tokens.
+/// Mean loss over all target tokens of the examples, in batches of about `max_tokens` tokens, which
+/// the group's processes share.
 LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examples,
-                        int64_t max_tokens, Branch branch = Branch::mixed);
+                        int64_t max_tokens, Branch branch = Branch::mixed,
+                        const ProcessGroup& group = {});
 
 /// What the row's last assistant turn or completion says, without blanks around it.
 std::string expected_answer(const Row& row);

@@ -96,6 +96,20 @@ void SamplesFile::add(const Sample& sample) {
                 ": cannot be written; is its directory there, and the disk not full?");
 }
 
+std::string to_text(const std::vector<Sample>& samples) {
+  std::string text;
+  for (const Sample& sample : samples) text += to_line(sample, "");
+  return text;
+}
+
+std::vector<Sample> samples_from_text(const std::string& text) {
+  std::vector<Sample> samples;
+  const std::string where = "samples of another process";
+  for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+    samples.push_back(to_sample(parse_json(text.substr(begin, end - begin), where), where));
+  return samples;
+}
+
 SamplesByQuestion by_question(const std::vector<Sample>& samples) {
   SamplesByQuestion all;
   for (const Sample& sample : samples) all[{sample.task, sample.doc_id}] = &sample;

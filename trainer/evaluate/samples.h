@@ -40,6 +40,10 @@ class SamplesFile {
   std::ofstream file_;
 };
 
+/// Lines of a samples file that belong to no run, as processes send them to each other, and back.
+std::string to_text(const std::vector<Sample>& samples);
+std::vector<Sample> samples_from_text(const std::string& text);
+
 /// By task and number.
 using SamplesByQuestion = std::map<std::pair<std::string, int64_t>, const Sample*>;
 SamplesByQuestion by_question(const std::vector<Sample>& samples);

@@ -1,6 +1,7 @@
 #include "trainer/evaluate/training_benchmarks.h"
 
 #include <cstdio>
+#include <optional>
 
 #include "models/formats/atomic_file.h"
 #include "trainer/evaluate/changes.h"
@@ -56,21 +57,27 @@ fs::path benchmark_directory(const fs::path& all, const std::vector<Task>& tasks
 
 void run_training_benchmarks(const CausalLM& model, const Tokenizer& tokenizer,
                              const std::vector<Task>& tasks, const Examinee& examinee,
-                             const fs::path& directory, const std::function<void()>& after_each) {
+                             const fs::path& directory, const ProcessGroup& group,
+                             const std::function<void()>& after_each) {
   const fs::path path = results_path(directory, examinee);
-  if (tasks.empty() || fs::exists(path)) return;
-  fs::create_directories(directory);
+  if (group.broadcast(tasks.empty() || fs::exists(path))) return;
   const std::string name = "step " + std::to_string(examinee.step) +
                            (examinee.step > 0 ? ", branch " + examinee.branch : "");
   log_info("benchmarks of " + name);
-  SamplesFile file(samples_path(directory, examinee), name, true);
-  const auto samples = evaluate_tasks(model, tokenizer, tasks,
-                                      {.branch = parse_branch(examinee.branch)}, &file, after_each);
+  std::optional<SamplesFile> file;
+  group.on_main([&] {
+    fs::create_directories(directory);
+    file.emplace(samples_path(directory, examinee), name, true);
+  });
+  const auto samples =
+      evaluate_tasks(model, tokenizer, tasks, {.branch = parse_branch(examinee.branch)},
+                     file ? &*file : nullptr, after_each, group);
+  if (!group.is_main()) return;
   const Results results = summarize_all(tasks, samples);
   Json json = to_json(results, tasks, {{"step", examinee.step}, {"branch", examinee.branch}});
   json["samples_file"] = samples_path(directory, examinee).filename().string();
   write_file_atomic(path.string(), json.dump(2) + "\n");
-  std::fputs(results_text(results).c_str(), stderr);
+  say(results_text(results));
 }
 
 Json benchmark_summary(const fs::path& directory, int64_t step,

@@ -9,6 +9,7 @@
 #include "models/causal_lm.h"
 #include "models/formats/json.h"
 #include "trainer/config.h"
+#include "trainer/process_group.h"
 
 namespace tptt {
 
@@ -28,10 +29,11 @@ struct Examinee {
 
 /// Asks them of the model and leaves step_000140.json (of a branch that is not mixed
 /// step_000140.linear.json) and its samples in `directory`; what an earlier process has scored
-/// stays. `after_each` may throw to stop. Throws Error.
+/// stays. `after_each` may throw to stop. A group's processes share the questions, process 0
+/// writes. Throws Error.
 void run_training_benchmarks(const CausalLM& model, const Tokenizer& tokenizer,
                              const std::vector<Task>& tasks, const Examinee& examinee,
-                             const std::filesystem::path& directory,
+                             const std::filesystem::path& directory, const ProcessGroup& group,
                              const std::function<void()>& after_each);
 
 /// {"before": results, "after": results, "changes": [..]} of step 0 and of `step`, as far as they

@@ -42,7 +42,7 @@ TEST_CASE("the report's questions are the first rows that can be asked") {
   const auto tokenizer = load_tokenizer(find_model((dir.path / "model").string()));
   const ModelFiles files = find_model((dir.path / "model").string());
   const auto asked = [&] {
-    const auto rows = load_training_data(config, *tokenizer, files).first_rows;
+    const auto rows = load_training_data(config, *tokenizer, files, 1).first_rows;
     return questions_of(rows, config, *model, *tokenizer);
   };
   CHECK(asked().size() == 4);  // data.eval's limit

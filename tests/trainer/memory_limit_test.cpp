@@ -1,0 +1,56 @@
+#include <sys/wait.h>
+
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "tests/temp_dir.h"
+#include "tests/trainer/tiny_run.h"
+
+using namespace tptt;
+namespace fs = std::filesystem;
+
+namespace {
+
+Outcome run_within(int megabytes, const std::string& arguments) {
+  const std::string command = "ulimit -v " + std::to_string(megabytes * 1000) +
+                              "; exec " TPTT_BINARY " " + arguments + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  Outcome outcome{0, ""};
+  for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.text += char(c);
+  const int status = pclose(pipe);
+  outcome.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return outcome;
+}
+
+bool says(const Outcome& outcome, const char* text) {
+  return outcome.text.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a run without enough memory says so and keeps its checkpoint") {
+  const TempDir dir;
+  write_tiny_model(dir.path);
+  const std::string arguments = "train " + write_tiny_config(dir.path);
+  REQUIRE(run_tptt(arguments + " training.output_dir=" + (dir.path / "whole").string()).code == 0);
+  const std::string adapter = read_text(dir.path / "whole/adapter/adapter_model.safetensors");
+
+  REQUIRE(run_tptt(arguments).code == 0);
+  fs::remove_all(dir.path / "run/checkpoints/step-000006");
+  int failed = 0, done = 0;
+  for (int megabytes = 420; done == 0 && megabytes < 4000; megabytes += 3) {
+    if (run_within(megabytes, "--version").code != 0) continue;  // no room for the libraries
+    const Outcome outcome = run_within(megabytes, arguments);
+    CAPTURE(megabytes, outcome.text);
+    REQUIRE(fs::exists(dir.path / "run/checkpoints/step-000004/manifest.json"));
+    done += outcome.code == 0;
+    failed += outcome.code == 1;
+    REQUIRE((outcome.code == 0 || says(outcome, "memory") ||
+             says(outcome, "Resource temporarily unavailable")));
+    REQUIRE((outcome.code == 0 || outcome.code == 1));
+  }
+  CHECK(failed > 0);
+  CHECK(done == 1);
+  CHECK(read_text(dir.path / "run/adapter/adapter_model.safetensors") == adapter);
+}
