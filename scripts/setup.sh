@@ -4,36 +4,12 @@
 # usage: setup.sh [--no-apt]        LIBTORCH=/path takes another LibTorch (CUDA builds included)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/common.sh
 
 TORCH_VERSION=2.13.0
 PYARROW_VERSION=26.0.1
 PACKAGES=(g++ cmake ninja-build pkg-config ccache git python3 python3-venv unzip libsentencepiece-dev nlohmann-json3-dev
   libgloo-dev libyaml-cpp-dev libspdlog-dev catch2 libcli11-dev libpcre2-dev libutf8proc-dev)
-
-say() { echo "setup: $*" >&2; }
-die() { say "$*"; exit 1; }
-quiet() {  # runs a command, shows its output only when it fails
-  local log
-  log=$(mktemp)
-  "$@" >"$log" 2>&1 || { cat "$log" >&2; rm -f "$log"; die "failed: $*"; }
-  rm -f "$log"
-}
-
-install_packages() {
-  local missing=() package
-  for package in "${PACKAGES[@]}"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-  done
-  [ ${#missing[@]} -eq 0 ] && return
-  local sudo=()
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || die "needs root or sudo to install: ${missing[*]} (or install them and pass --no-apt)"
-    sudo=(sudo)
-  fi
-  say "installing ${missing[*]}"
-  quiet "${sudo[@]}" apt-get update -q
-  quiet "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
-}
 
 install_libtorch() {
   [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -75,7 +51,7 @@ fetch_model() {
   rm -rf "$tmp"
 }
 
-[ "${1:-}" = --no-apt ] || install_packages
+[ "${1:-}" = --no-apt ] || install_packages "${PACKAGES[@]}"
 install_libtorch
 install_arrow
 fetch_model
