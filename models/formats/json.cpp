@@ -1,7 +1,6 @@
 #include "models/formats/json.h"
 
 #include <cmath>
-#include <set>
 #include <vector>
 
 #include "models/formats/error.h"
@@ -10,7 +9,7 @@
 namespace tptt {
 namespace {
 
-constexpr int kMaxDepth = 64;
+constexpr size_t kMaxDepth = 64;
 
 const Json* find(const Json& object, const std::string& key, const std::string& where) {
   if (!object.is_object()) throw Error(where + ": expected a JSON object");
@@ -53,28 +52,73 @@ std::string as_string(const Json& value, const std::string& key, const std::stri
   return value.get<std::string>();
 }
 
-}  // namespace
+/// Makes the value of nlohmann's events. With a callback its own parser looks through all of a list
+/// at the end of each object in it, and it keeps the last of two like keys.
+class Builder final : public nlohmann::json_sax<Json> {
+ public:
+  explicit Builder(const std::string& where) : where_(where) {}
 
-Json parse_json(std::string_view text, const std::string& where) {
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth)
-      throw Error(where + ": JSON is nested deeper than " + std::to_string(kMaxDepth));
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      throw Error(where + ": duplicate key '" + parsed.get<std::string>() + "'");
+  Json root;
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(int64_t value) override { return put(value); }
+  bool number_unsigned(uint64_t value) override { return put(value); }
+  bool number_float(double value, const std::string&) override { return put(value); }
+  bool string(std::string& value) override { return put(std::move(value)); }
+  bool binary(Json::binary_t&) override { return false; }  // JSON has none
+  bool start_object(size_t) override { return open(Json::object()); }
+  bool start_array(size_t) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(std::string& name) override {
+    const auto [at, fresh] = open_.back()->get_ref<Json::object_t&>().emplace(name, nullptr);
+    if (!fresh) throw Error(where_ + ": duplicate key '" + name + "'");
+    member_ = &at->second;
     return true;
-  };
-  try {
-    return Json::parse(text, check);
-  } catch (const Json::exception& e) {
+  }
+
+  bool parse_error(size_t, const std::string&, const Json::exception& e) override {
     // "[json.exception.parse_error.101] parse error at line 1, column 5: ..." without its prefix.
     const std::string what = e.what();
     const size_t end = what.find("] ");
-    throw Error(where +
+    throw Error(where_ +
                 ": no valid JSON: " + (end == std::string::npos ? what : what.substr(end + 2)));
   }
+
+ private:
+  Json& add(Json value) {
+    if (open_.empty()) return root = std::move(value);
+    if (open_.back()->is_array()) return open_.back()->emplace_back(std::move(value));
+    return *member_ = std::move(value);
+  }
+  bool put(Json value) {
+    add(std::move(value));
+    return true;
+  }
+  bool open(Json value) {
+    if (open_.size() >= kMaxDepth)
+      throw Error(where_ + ": JSON is nested deeper than " + std::to_string(kMaxDepth));
+    open_.push_back(&add(std::move(value)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  const std::string& where_;
+  std::vector<Json*> open_;  // a list does not grow, and so move, while one in it is open
+  Json* member_ = nullptr;   // whose key was read
+};
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& where) {
+  Builder builder(where);
+  Json::sax_parse(text, &builder);
+  return std::move(builder.root);
 }
 
 Json read_json_file(const std::filesystem::path& path, uint64_t max_bytes) {
@@ -85,6 +129,12 @@ Json read_json_file(const std::filesystem::path& path, uint64_t max_bytes) {
   std::string text(file.size(), '\0');
   file.read(0, text.data(), text.size());
   return parse_json(text, path.string());
+}
+
+Json read_json_object(const std::filesystem::path& path) {
+  Json json = read_json_file(path);
+  if (!json.is_object()) throw Error(path.string() + ": expected a JSON object");
+  return json;
 }
 
 int64_t json_int(const Json& object, const std::string& key, const std::string& where) {

@@ -18,6 +18,9 @@ Json parse_json(std::string_view text, const std::string& where);
 /// Reads and parses a whole JSON file of at most `max_bytes`. Throws Error.
 Json read_json_file(const std::filesystem::path& path, uint64_t max_bytes = 256ull << 20);
 
+/// The same of a file that must hold an object. Throws Error.
+Json read_json_object(const std::filesystem::path& path);
+
 /// The value of `key` in `object` as the asked type; Error when missing or of another type.
 /// Numbers are checked: 2.5 or -1 is no count, 1e30 no int64.
 int64_t json_int(const Json& object, const std::string& key, const std::string& where);
