@@ -82,6 +82,7 @@ RopeConfig read_rope_object(const ConfigReader& rope, const ConfigReader& json, 
                 "heeds it for phi3 alone");
   if (!(part > 0) || part > 1)
     throw Error(rope.where() + ": partial_rotary_factor must be above 0 and at most 1");
+  check_size(rope.where(), "head_dim", head_dim, 65536);
   r.rotary_dim = int64_t(double(head_dim) * part);
   r.max_position_embeddings = json.integer("max_position_embeddings", 0);
   // A model's own key goes before the one inside, as in Transformers.

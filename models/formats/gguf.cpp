@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kMaxHeader = 512ull << 20;
 constexpr uint64_t kMaxName = 64 << 10;
+constexpr uint64_t kEntryBytes = 512;  // a key or a tensor in memory, about
 
 uint64_t min_bytes(GgufType type, const std::string& where) {
   switch (type) {
@@ -38,10 +39,11 @@ uint64_t min_bytes(GgufType type, const std::string& where) {
 // Reads the header front to back in large pieces; every count is checked against the bytes left.
 class Cursor {
  public:
-  explicit Cursor(const ReadFile& file) : file_(file) {}
+  explicit Cursor(const ReadFile& file) : file_(file), budget_(file.size(), file.path()) {}
 
   uint64_t at() const { return at_; }
   uint64_t left() const { return file_.size() - at_; }
+  MemoryBudget& budget() { return budget_; }
 
   void bytes(void* to, uint64_t count) {
     if (count > left() || at_ + count > kMaxHeader)
@@ -67,6 +69,7 @@ class Cursor {
     if (length > limit || length > left())
       throw Error(where + ": string of " + std::to_string(length) + " bytes with " +
                   std::to_string(left()) + " left in the file");
+    budget_.take(length, 1);
     std::string text(length, '\0');
     bytes(text.data(), length);
     return text;
@@ -81,6 +84,7 @@ class Cursor {
   }
 
   const ReadFile& file_;
+  MemoryBudget budget_;
   uint64_t at_ = 0, begin_ = 0;
   std::vector<char> buffer_;
 };
@@ -104,9 +108,7 @@ int64_t read_integer(Cursor& in, GgufType type, const std::string& where) {
     default:
       break;
   }
-  const auto value = in.number<uint64_t>();
-  if (value > uint64_t(INT64_MAX)) throw Error(where + ": integer above 2^63 - 1");
-  return int64_t(value);
+  return checked_int64(in.number<uint64_t>(), where);
 }
 
 double read_real(Cursor& in, GgufType type) {
@@ -122,10 +124,9 @@ bool read_bool(Cursor& in, const std::string& where) {
 GgufValue read_array(Cursor& in, GgufType& type, const std::string& where) {
   type = GgufType(in.number<uint32_t>());
   const auto count = in.number<uint64_t>();
-  if (count > in.left() / min_bytes(type, where))
-    throw Error(where + ": array of " + std::to_string(count) + " values with " +
-                std::to_string(in.left()) + " bytes left in the file");
+  check_count(count, min_bytes(type, where), in.left(), where + ": values of an array");
   const auto fill = [&](auto values, auto read) -> GgufValue {
+    in.budget().take(count, sizeof values[0]);
     values.reserve(count);
     for (uint64_t i = 0; i < count; ++i) values.push_back(read());
     return values;
@@ -156,9 +157,7 @@ TensorInfo read_tensor(Cursor& in, const std::string& path) {
   const auto dims = in.number<uint32_t>();
   if (dims < 1 || dims > 4) throw Error(where + ": expected 1 to 4 dimensions");
   for (uint32_t i = 0; i < dims; ++i) {
-    const auto size = in.number<uint64_t>();
-    if (size > uint64_t(INT64_MAX)) throw Error(where + ": size overflows");
-    info.shape.insert(info.shape.begin(), int64_t(size));
+    info.shape.insert(info.shape.begin(), checked_int64(in.number<uint64_t>(), where));
   }
   info.type = ggml_type(in.number<uint32_t>(), where);
   info.offset = in.number<uint64_t>();
@@ -213,9 +212,9 @@ GgufHeader read_gguf_header(const ReadFile& file) {
     throw Error(header.path + ": GGUF version " + std::to_string(version) + "; expected 2 or 3");
   const auto num_tensors = in.number<uint64_t>();
   const auto num_keys = in.number<uint64_t>();
-  if (num_tensors > in.left() / 24 || num_keys > in.left() / 13)
-    throw Error(header.path + ": truncated: " + std::to_string(num_tensors) + " tensors and " +
-                std::to_string(num_keys) + " keys do not fit into the file");
+  check_count(num_tensors, 24, in.left(), header.path + ": tensors");
+  check_count(num_keys, 13, in.left(), header.path + ": keys");
+  in.budget().take(num_tensors + num_keys, kEntryBytes);
   for (uint64_t i = 0; i < num_keys; ++i) {
     const std::string key = in.string(kMaxName, header.path + ": key");
     const std::string where = header.path + ": key '" + key + "'";

@@ -22,14 +22,13 @@ uint64_t tensor_nbytes(FileType type, const std::vector<int64_t>& shape, const s
   for (const int64_t size : shape) {
     if (size < 0) throw Error(what + ": negative dimension");
     count = checked_mul(count, uint64_t(size), what);
+    checked_int64(count, what);  // for numel(), though a 0 may follow
   }
   const FileTypeInfo& t = info_of(type);
   if (t.block > 1 && (shape.empty() || shape.back() % t.block != 0))
     throw Error(what + ": rows of " + t.name + " must be a multiple of " + std::to_string(t.block) +
                 " long");
-  const uint64_t bytes = checked_mul(count / t.block, t.block_bytes, what);
-  if (count > uint64_t(INT64_MAX)) throw Error(what + ": size overflows");
-  return bytes;
+  return checked_mul(count / t.block, t.block_bytes, what);
 }
 
 ReadFile::ReadFile(const std::string& path) : path_(path) {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <set>
 
-#include "models/formats/error.h"
+#include "models/formats/checked.h"
 #include "models/formats/gguf.h"
 #include "models/formats/json.h"
 #include "models/formats/safetensors.h"
@@ -12,6 +12,8 @@ namespace tptt {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr uint64_t kEntryBytes = 512;  // an entry of the index in memory, about
 
 void add_safetensors(WeightIndex& index, const std::string& path) {
   index.files.emplace_back(path);
@@ -59,10 +61,12 @@ bool is_configuration(const std::string& name) {
 }
 
 // All experts of a layer lie in one tensor [experts, out, in]: an entry for each.
-void add_experts(WeightIndex& index, const TensorInfo& info, const std::string& pattern) {
+void add_experts(WeightIndex& index, const TensorInfo& info, const std::string& pattern,
+                 MemoryBudget& budget) {
   const std::string where = index.files[0].path() + ": tensor '" + info.name + "'";
   if (info.shape.size() != 3 || info.shape[0] < 1 || info.nbytes % uint64_t(info.shape[0]) != 0)
     throw Error(where + ": expected the experts of a layer, one [out, in] each");
+  budget.take(uint64_t(info.shape[0]), kEntryBytes);
   for (int64_t i = 0; i < info.shape[0]; ++i) {
     TensorInfo one = info;
     one.shape.erase(one.shape.begin());
@@ -72,6 +76,16 @@ void add_experts(WeightIndex& index, const TensorInfo& info, const std::string& 
     const std::string name = one.name;
     index.entries.emplace(name, WeightIndex::Entry{0, std::move(one)});
   }
+}
+
+// As permuted_rows needs it.
+void check_permuted(const WeightIndex::Entry& entry, const std::string& path) {
+  const int64_t heads = entry.permuted_heads;
+  if (heads == 0) return;
+  if (heads < 0 || heads > INT64_MAX / 2 || entry.info.shape[0] % (2 * heads) != 0)
+    throw Error(path + ": tensor '" + entry.info.name +
+                "': " + std::to_string(entry.info.shape[0]) +
+                " rows are no even number for each of " + std::to_string(heads) + " heads");
 }
 
 }  // namespace
@@ -104,6 +118,7 @@ WeightIndex index_gguf(const std::string& path) {
   WeightIndex index;
   index.files.emplace_back(path);
   const GgufHeader header = read_gguf_header(index.files[0]);
+  MemoryBudget budget(index.files[0].size(), path);
   const std::string architecture = header.get_string("general.architecture");
   const int64_t heads = header.get_int(architecture + ".attention.head_count");
   const int64_t kv_heads = header.get_int(architecture + ".attention.head_count_kv", heads);
@@ -114,12 +129,13 @@ WeightIndex index_gguf(const std::string& path) {
       throw Error(path + ": tensor '" + info.name + "' of architecture '" + architecture +
                   "' is not supported");
     if (name->change == GgufChange::stacked_experts) {
-      add_experts(index, info, name->name);
+      add_experts(index, info, name->name, budget);
       continue;
     }
     WeightIndex::Entry entry{0, info, name->change};
     entry.info.name = name->name;
     entry.permuted_heads = permuted_heads(name->change, heads, kv_heads);
+    check_permuted(entry, path);
     index.entries.emplace(name->name, std::move(entry));
   }
   return index;
