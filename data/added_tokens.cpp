@@ -7,8 +7,6 @@
 namespace tptt {
 namespace {
 
-constexpr size_t kLongestToken = 1024;  // bytes; Gemma's runs of spaces have 31
-
 uint64_t edge(uint32_t node, char c) {
   return uint64_t(node) << 8 | uint8_t(c);
 }
@@ -66,10 +64,10 @@ AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, bool normalized,
     : ends_{-1} {
   for (const AddedToken& token : tokens) {
     if (token.text.empty() || token.normalized != normalized) continue;
-    if (token.text.size() > kLongestToken)
+    if (token.text.size() > kLongestAddedToken)
       throw Error(where + ": added token " + std::to_string(token.id) + " has " +
                   std::to_string(token.text.size()) + " bytes; expected at most " +
-                  std::to_string(kLongestToken));
+                  std::to_string(kLongestAddedToken));
     uint32_t node = 0;
     for (const char c : token.text) {
       const auto [to, fresh] = next_.emplace(edge(node, c), uint32_t(ends_.size()));

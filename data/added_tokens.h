@@ -9,6 +9,8 @@
 
 namespace tptt {
 
+inline constexpr size_t kLongestAddedToken = 1024;  // bytes; Gemma's runs of spaces have 31
+
 /// A token matched in the text before everything else (Hugging Face AddedToken).
 struct AddedToken {
   std::string text;

@@ -82,7 +82,8 @@ class BpeTokenizer final : public Tokenizer {
   std::vector<AddedToken> normalized_tokens() const {
     std::vector<AddedToken> tokens = parts_.added;
     for (AddedToken& token : tokens)
-      if (token.normalized) token.text = normalize(parts_.normalizer, token.text).text;
+      if (token.normalized)
+        token.text = normalize(parts_.normalizer, token.text, 4 * kLongestAddedToken).text;
     return tokens;
   }
 

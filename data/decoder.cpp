@@ -4,6 +4,7 @@
 
 #include "data/byte_level.h"
 #include "data/utf8.h"
+#include "models/formats/error.h"
 
 namespace tptt {
 namespace {
@@ -21,6 +22,16 @@ std::string take_ready(std::string& bytes) {
   std::string out = utf8_lossy(std::string_view(bytes).substr(0, keep));
   bytes.erase(0, keep);
   return out;
+}
+
+// Steps one after another may each make several of what the one before made.
+std::string replaced(const std::string& token, const DecoderStep& rule) {
+  constexpr size_t kMost = 1 << 16;
+  std::string text = replace_all(token, rule.pattern, rule.content);
+  if (text.size() > kMost && text.size() > token.size())
+    throw Error("tokenizer: its decoder makes more than " + std::to_string(kMost) +
+                " bytes of a token; expected a tokenizer.json as its family's");
+  return text;
 }
 
 }  // namespace
@@ -80,7 +91,7 @@ void Decoder::feed(size_t step, std::string token, std::string& out) {
            out);
       break;
     case DecoderStep::Kind::replace:
-      feed(step + 1, replace_all(token, rule.pattern, rule.content), out);
+      feed(step + 1, replaced(token, rule), out);
       break;
     case DecoderStep::Kind::byte_fallback:
       if (const int byte = byte_of_token(token); byte >= 0) {

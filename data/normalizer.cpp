@@ -10,7 +10,7 @@ namespace {
 
 void check_size(size_t size, size_t limit) {
   if (size > limit)
-    throw Error("tokenizer: its normalizer makes more than " + std::to_string(limit) +
+    throw Error("tokenizer: it makes more than " + std::to_string(limit) +
                 " bytes of a text; expected a tokenizer.json as its family's");
 }
 
@@ -86,9 +86,17 @@ AlignedText prepend_aligned(const AlignedText& text, std::string_view content, s
   return compose(text, std::move(out));
 }
 
+size_t longest_result(size_t bytes) {
+  return std::min<size_t>(64 * bytes + (1 << 18), UINT32_MAX);
+}
+
 AlignedText normalize(const std::vector<NormalizerStep>& steps, std::string_view text) {
+  return normalize(steps, text, longest_result(text.size()));
+}
+
+AlignedText normalize(const std::vector<NormalizerStep>& steps, std::string_view text,
+                      size_t limit) {
   AlignedText out{std::string(text)};
-  const size_t limit = std::min<size_t>(64 * text.size() + (1 << 20), UINT32_MAX);
   for (const NormalizerStep& step : steps) {
     switch (step.kind) {
       case NormalizerStep::Kind::nfc:

@@ -1,5 +1,7 @@
 #include "data/pre_tokenizer.h"
 
+#include <algorithm>
+
 namespace tptt {
 
 const char* const kGpt2Pattern =
@@ -75,15 +77,16 @@ bool prepends(const PreTokenizerStep& step, std::string_view piece, bool at_star
 
 // Builds the text anew, piece by piece, as Metaspace or ByteLevel's add_prefix_space changes it.
 std::vector<TextRange> rewrite(const PreTokenizerStep& step, bool at_start, AlignedText& text,
-                               const std::vector<TextRange>& pieces) {
+                               const std::vector<TextRange>& pieces, size_t limit) {
   const bool metaspace = step.kind == PreTokenizerStep::Kind::metaspace;
   AlignedText all;
   std::vector<TextRange> out;
   for (const TextRange& range : pieces) {
     AlignedText piece{text.text.substr(range.begin, range.end - range.begin)};
-    if (metaspace) piece = replace_aligned(piece, " ", step.space);
+    const size_t left = limit - std::min(limit, all.text.size());
+    if (metaspace) piece = replace_aligned(piece, " ", step.space, left);
     if (prepends(step, piece.text, at_start && text.origin(range.begin) == 0))
-      piece = prepend_aligned(piece, metaspace ? step.space : " ");
+      piece = prepend_aligned(piece, metaspace ? step.space : " ", left);
     const size_t begin = all.text.size();
     for (size_t i = 0; i < piece.text.size(); ++i)
       all.origins.push_back(uint32_t(text.origin(range.begin + piece.origin(i))));
@@ -114,8 +117,10 @@ std::string escaped_pattern(const std::string& literal) {
 std::vector<TextRange> pre_tokenize(const std::vector<PreTokenizerStep>& steps, bool at_start,
                                     AlignedText& text) {
   std::vector<TextRange> pieces{{0, text.text.size()}};
+  const size_t limit = longest_result(text.text.size());
   for (const PreTokenizerStep& step : steps) {
-    if (step.kind != PreTokenizerStep::Kind::split) pieces = rewrite(step, at_start, text, pieces);
+    if (step.kind != PreTokenizerStep::Kind::split)
+      pieces = rewrite(step, at_start, text, pieces, limit);
     if (step.regex.empty()) continue;
     std::vector<TextRange> finer;
     const std::string_view whole = text.text;

@@ -151,9 +151,13 @@ void check_pieces(const std::vector<SentencePieceModel::Piece>& pieces, const st
 
 SentencePieceModel check_sentencepiece_model(std::string_view proto, const std::string& where) {
   SentencePieceModel model;
+  MemoryBudget budget(proto.size(), where);
   Fields fields(proto, where);
   for (Field field; fields.next(&field);) {
-    if (field.number == 1) model.pieces.push_back(read_piece(field.bytes, where));
+    if (field.number == 1) {
+      budget.take(1, sizeof(SentencePieceModel::Piece));
+      model.pieces.push_back(read_piece(field.bytes, where));
+    }
     if (field.number == 2) check_trainer(field.bytes, where);
     if (field.number == 3) read_normalizer_spec(field.bytes, where, model);
     if (field.number == 5) refuse_denormalizer(field.bytes, where);

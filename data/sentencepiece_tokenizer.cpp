@@ -109,6 +109,7 @@ class SentencePieceTokenizer final : public Tokenizer {
     }
     for (AddedToken& token : added) {
       token.normalized = false;
+      check_token_id(token.id, model.pieces.size() + added.size(), config.where);
       const size_t id = size_t(token.id);
       if (id >= tokens_.size()) {
         tokens_.resize(id + 1);

@@ -48,6 +48,13 @@ AddedToken read_added_token(const Json& json, int64_t id, const std::string& whe
   return token;
 }
 
+void check_token_id(int64_t id, size_t count, const std::string& where) {
+  constexpr int64_t kHoles = 1 << 16;
+  if (id < 0 || id >= kMaxVocab || id >= 2 * int64_t(count) + kHoles)
+    throw Error(where + ": token id " + std::to_string(id) + " is out of range for " +
+                std::to_string(count) + " tokens");
+}
+
 TokenizerConfig read_tokenizer_config(const std::string& dir) {
   TokenizerConfig config;
   const fs::path path = fs::path(dir) / "tokenizer_config.json";

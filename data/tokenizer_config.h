@@ -27,4 +27,8 @@ AddedToken read_added_token(const Json& json, int64_t id, const std::string& whe
 /// Ids of token lists are below this.
 inline constexpr int64_t kMaxVocab = 4'000'000;
 
+/// Throws Error when `id` is far beyond a vocabulary of `count` tokens: it would be a list of
+/// holes.
+void check_token_id(int64_t id, size_t count, const std::string& where);
+
 }  // namespace tptt

@@ -12,9 +12,10 @@ bool is_null(const Json& json, const char* key) {
   return !json.contains(key) || json[key].is_null();
 }
 
-void put_token(BpeParts& parts, int64_t id, const std::string& token) {
-  if (id < 0 || id >= kMaxVocab)
-    throw Error(parts.where + ": token id " + std::to_string(id) + " is out of range");
+constexpr size_t kMostSteps = 64;  // of a part; real ones have up to five
+
+void put_token(BpeParts& parts, int64_t id, size_t count, const std::string& token) {
+  check_token_id(id, count, parts.where);
   std::vector<std::string>& tokens = parts.vocab.tokens;
   if (size_t(id) >= tokens.size()) tokens.resize(size_t(id) + 1);
   tokens[size_t(id)] = token;
@@ -52,7 +53,7 @@ void read_model(const Json& model, BpeParts& parts) {
   if (!model.contains("vocab") || !model["vocab"].is_object())
     throw Error(where + ": model.vocab must be an object");
   for (const auto& [token, id] : model["vocab"].items())
-    put_token(parts, json_int(model["vocab"], token, where), token);
+    put_token(parts, json_int(model["vocab"], token, where), model["vocab"].size(), token);
   const std::string unk = json_string(model, "unk_token", where, "");
   if (!unk.empty()) vocab.unk_id = int32_t(json_int(model["vocab"], unk, where));
   read_merges(model, where, vocab);
@@ -63,7 +64,7 @@ void read_added(const Json& json, BpeParts& parts) {
   if (!json["added_tokens"].is_array()) throw Error(parts.where + ": added_tokens must be a list");
   for (const Json& item : json["added_tokens"]) {
     AddedToken token = read_added_token(item, json_int(item, "id", parts.where), parts.where);
-    put_token(parts, token.id, token.text);
+    put_token(parts, token.id, parts.vocab.tokens.size() + json["added_tokens"].size(), token.text);
     parts.added.push_back(std::move(token));
   }
 }
@@ -84,6 +85,11 @@ BpeParts read_tokenizer_json(const std::string& dir) {
   if (is_null(json, "decoder"))
     throw Error(parts.where + ": key 'decoder' is missing; expected how tokens become text");
   read_decoder(json["decoder"], parts);
+  for (const size_t steps :
+       {parts.normalizer.size(), parts.pre_tokenizer.size(), parts.decoder.size()})
+    if (steps > kMostSteps)
+      throw Error(parts.where + ": a part of the tokenizer has more than " +
+                  std::to_string(kMostSteps) + " steps");
   // As in Transformers, the post-processor holds over tokenizer_config.json's add_bos_token.
   parts.chat_template = read_tokenizer_config(dir).chat_template;
   return parts;

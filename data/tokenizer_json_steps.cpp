@@ -167,6 +167,25 @@ void check_decoder(const BpeParts& parts) {
   }
 }
 
+void read_decoder_part(const Json& json, BpeParts& parts) {
+  static const Component known[] = {
+      {"ByteLevel", [](const Json&, BpeParts& p) { p.decoder.push_back({}); }},
+      {"ByteFallback",
+       [](const Json&, BpeParts& p) { p.decoder.push_back({DecoderStep::Kind::byte_fallback}); }},
+      {"Fuse", [](const Json&, BpeParts& p) { p.decoder.push_back({DecoderStep::Kind::fuse}); }},
+      {"Metaspace", read_metaspace_decoder},
+      {"Replace",
+       [](const Json& j, BpeParts& p) {
+         p.decoder.push_back({DecoderStep::Kind::replace, literal_pattern(j, "decoder Replace", p),
+                              json_string(j, "content", p.where)});
+       }},
+      {"Strip", read_strip},
+      {"Sequence", [](const Json& j, BpeParts& p) {
+         for (const Json& inner : list_of(j, "decoders", p)) read_decoder_part(inner, p);
+       }}};
+  read_component(json, "decoder", known, parts);
+}
+
 }  // namespace
 
 void read_normalizer(const Json& json, BpeParts& parts) {
@@ -212,22 +231,7 @@ void read_post_processor(const Json& json, BpeParts& parts) {
 }
 
 void read_decoder(const Json& json, BpeParts& parts) {
-  static const Component known[] = {
-      {"ByteLevel", [](const Json&, BpeParts& p) { p.decoder.push_back({}); }},
-      {"ByteFallback",
-       [](const Json&, BpeParts& p) { p.decoder.push_back({DecoderStep::Kind::byte_fallback}); }},
-      {"Fuse", [](const Json&, BpeParts& p) { p.decoder.push_back({DecoderStep::Kind::fuse}); }},
-      {"Metaspace", read_metaspace_decoder},
-      {"Replace",
-       [](const Json& j, BpeParts& p) {
-         p.decoder.push_back({DecoderStep::Kind::replace, literal_pattern(j, "decoder Replace", p),
-                              json_string(j, "content", p.where)});
-       }},
-      {"Strip", read_strip},
-      {"Sequence", [](const Json& j, BpeParts& p) {
-         for (const Json& inner : list_of(j, "decoders", p)) read_decoder(inner, p);
-       }}};
-  read_component(json, "decoder", known, parts);
+  read_decoder_part(json, parts);
   check_decoder(parts);
 }
 

@@ -75,7 +75,7 @@ TEST_CASE("files and texts that would take memory or time without bound are refu
     patch += R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaa"},)";
   patch.back() = ']';
   const auto tokenizer = load_patched((patch + "}}").c_str());
-  CHECK_THROWS_WITH(tokenizer->encode("a"), Contains("normalizer makes more than"));
+  CHECK_THROWS_WITH(tokenizer->encode("a"), Contains("it makes more than"));
   const std::string longest(1025, 'x');
   CHECK_THROWS_WITH(
       load_patched((R"({"added_tokens": [{"id": 5, "content": ")" + longest + R"("}]})").c_str()),
