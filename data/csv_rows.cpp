@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "data/file_kinds.h"
 #include "data/formats.h"
@@ -7,6 +8,8 @@
 
 namespace tptt {
 namespace {
+
+constexpr size_t kMostFields = 1 << 16;
 
 /// The records of a CSV file (RFC 4180): fields with commas between them, in quotes where they hold
 /// commas, quotes (written twice) or line ends.
@@ -27,6 +30,8 @@ class CsvReader {
       at = at < line_.size() && line_[at] == '"' ? quoted(at + 1, fields.back())
                                                  : plain(at, fields.back());
       if (at == line_.size()) return true;
+      if (fields.size() >= kMostFields)
+        throw Error(where_ + ": has more than " + std::to_string(kMostFields) + " fields");
       ++at;  // the comma
     }
   }
@@ -74,10 +79,11 @@ class CsvReader {
 
 // A column without a name (an index that pandas wrote) is not read.
 void check_header(const std::vector<std::string>& names, const std::string& where) {
-  for (size_t i = 0; i < names.size(); ++i) {
-    check_utf8(names[i], where);
-    if (!names[i].empty() && std::count(names.begin(), names.end(), names[i]) > 1)
-      throw Error(where + ": the header names the column " + json_quoted(names[i]) + " twice");
+  std::set<std::string_view> seen;
+  for (const std::string& name : names) {
+    check_utf8(name, where);
+    if (!name.empty() && !seen.insert(name).second)
+      throw Error(where + ": the header names the column " + json_quoted(name) + " twice");
   }
 }
 
