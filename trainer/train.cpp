@@ -327,7 +327,7 @@ class Run {
   void add_to_results(const Json& benchmarks) const {
     const std::string path = (setup_.dir->root / "results.json").string();
     if (benchmarks.is_null() || !std::filesystem::exists(path)) return;
-    Json results = read_json_file(path);
+    Json results = read_json_object(path);
     results["benchmarks"] = benchmarks;
     write_file_atomic(path, results.dump(2) + "\n");
   }

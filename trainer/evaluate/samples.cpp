@@ -53,8 +53,8 @@ struct Lines {
 
 Lines read_lines(const std::filesystem::path& path, const std::string* run) {
   Lines lines;
-  const uint64_t size = std::filesystem::file_size(path);
   LineReader reader(path.string());
+  const uint64_t size = std::filesystem::file_size(path);
   std::string text;
   for (uint64_t end = 0; reader.next(text);) {
     end += text.size() + 1 + (reader.ended_with_cr() ? 1 : 0);

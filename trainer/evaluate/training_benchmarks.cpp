@@ -86,7 +86,7 @@ Json benchmark_summary(const fs::path& directory, int64_t step,
   const Examinee base, trained{step, kMixed};
   const auto is_there = [&](const Examinee& e) { return fs::exists(results_path(directory, e)); };
   const auto results_of = [&](const Examinee& e) {
-    return read_json_file(results_path(directory, e))["results"];
+    return read_json_object(results_path(directory, e))["results"];
   };
   if (is_there(base)) summary["before"] = results_of(base);
   if (step == 0 || !is_there(trained)) return summary;
