@@ -17,7 +17,7 @@ mapfile -t known < <("$FUZZER")
 parsers=("${@:-${known[@]}}")
 [ $# -gt 0 ] || parsers=("${known[@]}")
 mkdir -p "$FINDINGS"
-export WORK
+export WORK ASAN_OPTIONS=malloc_context_size=0:quarantine_size_mb=4  # a third faster; a finding is run again without
 WORK=$(mktemp -d -p /dev/shm tptt-fuzz-XXXXXX)  # the files that parsers read stay in memory
 trap 'rm -rf "$WORK"' EXIT
 
@@ -34,16 +34,17 @@ fuzz() {
   mapfile -t words < <(of_table "$parser" words)
   grep -oh '"[A-Za-z0-9_.<>|-]\{2,40\}"' "${words[@]}" /dev/null | sort -u | sed 's/.*/&\n"\\&/; s/"$/\\""/' >"$WORK/$parser.dict"
   [ ! -s "$WORK/$parser.dict" ] || dictionary=("-dict=$WORK/$parser.dict")
-  TMPDIR="$corpus.tmp" TPTT_PARSER=$parser nice -n 10 "$FUZZER" -runs="$RUNS" -seed="$SEED" -max_len=65536 -timeout=5 \
-    -rss_limit_mb=4096 "${dictionary[@]}" -artifact_prefix="$FINDINGS/$parser-" "$corpus" >"$log" 2>&1 || status=$?
+  TMPDIR="$corpus.tmp" TPTT_PARSER=$parser nice -n 10 "$FUZZER" -runs="$RUNS" -seed="$SEED" -max_len=20480 -entropic=0 -timeout=5 \
+    -rss_limit_mb=4096 -close_fd_mask=2 "${dictionary[@]}" -artifact_prefix="$FINDINGS/$parser-" "$corpus" >"$log" 2>&1 || status=$?
   local most found=none
   most=$(sed -n 's/^most: //p' "$log")
   if [ "$status" -ne 0 ]; then
     found=$(sed -n 's/^artifact_prefix=.*written to //p' "$log" | tail -1)
-    tail -60 "$log" >"${found:-$FINDINGS/$parser}.log"
+    found=${found:-$FINDINGS/$parser}
+    tail -60 "$log" >"$found.log"
   fi
   printf '%-18s %9d inputs %5d s   most: %-36s finding: %s\n' "$parser" \
-    "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log" | grep . || echo 0)" $((SECONDS - start)) "$most" "${found:-$log}"
+    "$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log" | grep . || echo 0)" $((SECONDS - start)) "$most" "$found"
   return "$status"
 }
 export -f fuzz of_table

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Set-up and all tests. usage: test.sh [--parity]        --parity: also the checks against the live Python packages
+# Set-up and all tests. usage: test.sh [--parity | --full]
+#   --parity: also the checks against the live Python packages, and 50,000 damaged files for each parser (fuzz.sh)
+#   --full:   the same with 100,000 other ones, 2.5 million in all
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ./scripts/setup.sh
@@ -13,15 +15,22 @@ bad=$(sed -n 's/.* \([0-9]*\) tests failed out of.*/\1/p' build/ctest.log)
 passed=$((total - bad)) failed=$bad
 mapfile -t failures < <(sed -n 's/^\t *[0-9]* - \(.*\) (.*)$/\1/p' build/ctest.log)  # their names, said again at the end
 
-check() {  # a parity script
-  echo "parity: $1"
-  if .venv-peers/bin/python "$@"; then
+count() {  # a command is one more that passed or failed
+  if "$@"; then
     passed=$((passed + 1))
   else
     failed=$((failed + 1)) failures+=("$*")
   fi
 }
-if [ "${1:-}" = --parity ]; then
+check() {  # a parity script
+  echo "parity: $1"
+  count .venv-peers/bin/python "$@"
+}
+case "${1:-}" in
+  --parity) count ./scripts/fuzz.sh 50000 ;;
+  --full) SEED=0 count ./scripts/fuzz.sh 100000 ;;
+esac
+if [ "${1:-}" = --parity ] || [ "${1:-}" = --full ]; then
   ./scripts/peers.sh
   check tests/e2e/remake_golden.py build .cache/smollm2
   check tests/e2e/parity_logits.py build/tptt .cache/smollm2

@@ -15,7 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // Spaces, digits, letters of several bytes, a combining mark, a special token.
-constexpr const char* kText = " The  caf\u00e9 of 2024\n\te\u0301 \u6f22\u5b57 \U0001F600</s><|x|>";
+constexpr const char* kText =
+    " The  caf\u00e9 of 2024\n\te\u0301 \u6f22\u5b57 \U0001F600</s><|x|>"
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
 
 // What is done with a tokenizer that a file makes.
 void use_tokenizer(const ModelFiles& files) {
@@ -91,8 +93,14 @@ void parse_parquet_rows(const fs::path& dir, const std::string& bytes) {
 void parse_task_rows(const fs::path& dir, const std::string& bytes) {
   const std::string path = (dir / "test.jsonl").string();
   write_text(path, bytes);
-  for (const TaskKind& kind : task_kinds())
-    attempt([&] { load_tasks({.name = kind.name, .data = path, .num_fewshot = 0}); });
+  each_json_row(path, [](const std::string& where, const std::function<Json()>& read) {
+    attempt([&] {
+      const Json row = read();
+      for (const TaskKind& kind : task_kinds())
+        attempt([&] { kind.read(row, where, Protocol::lm_eval); });
+    });
+    return true;
+  });
   load_tasks({.name = "mmlu_virology", .data = path, .num_fewshot = 0});
 }
 

@@ -75,6 +75,22 @@ def gguf_files():
     }
 
 
+def model(architecture):
+    """A GGUF file of one layer, with every key that some architecture reads."""
+    prefix = architecture.encode() + b"."
+    counts = {b"block_count": 1, b"context_length": 16, b"embedding_length": 4, b"feed_forward_length": 4, b"expert_count": 2,
+              b"attention.head_count": 2, b"attention.head_count_kv": 1, b"attention.key_length": 4, b"rope.dimension_count": 4,
+              b"expert_used_count": 1, b"attention.sliding_window": 8, b"rope.scaling.original_context_length": 8}
+    reals = [b"attention.layer_norm_rms_epsilon", b"attention.layer_norm_epsilon", b"attention.scale", b"embedding_scale",
+             b"residual_scale", b"logit_scale", b"attn_logit_softcapping", b"rope.freq_base", b"rope.scaling.factor"]
+    keys = [key(b"general.architecture", STRING, text(architecture.encode()))]
+    keys += [key(prefix + name, U32, u32(value)) for name, value in counts.items()]
+    keys += [key(prefix + name, F32, struct.pack("<f", 0.5)) for name in reals]
+    tensors = [tensor(b"token_embd.weight", [4, 2]), tensor(b"blk.0.attn_q.weight", [4, 8], 1, 32),
+               tensor(b"blk.0.ffn_gate_exps.weight", [4, 4, 2], 30, 96), tensor(b"rope_freqs.weight", [2], 0, 160)]
+    return gguf(len(tensors), len(keys), b"".join(keys + tensors), bytes(range(168)))
+
+
 def field(number, value):
     """A field of protobuf: bytes, or a small number."""
     if isinstance(value, int):
@@ -138,6 +154,41 @@ def attacks():
                          "transformers-47176": index("/etc/passwd"),
                          "null-byte": index("a.safetensors\0/../../x")},
         "tokenizer_config": {"CVE-2026-5760": json.dumps({"chat_template": JINJA}).encode()},
+    }
+
+
+def tokenizer(normalizer=(), pre_tokenizer=(), decoder=(), tokens=(), vocab=("a", "<0x61>")):
+    def sequence(key, steps):
+        return {"type": "Sequence", key: list(steps)}
+    vocab = vocab if isinstance(vocab, dict) else {token: at for at, token in enumerate(vocab)}
+    return json.dumps({"model": {"type": "BPE", "vocab": vocab, "merges": []},
+                       "added_tokens": [{"id": len(vocab) + at, "content": text, "normalized": True} for at, text in enumerate(tokens)],
+                       "normalizer": sequence("normalizers", normalizer), "pre_tokenizer": sequence("pretokenizers", pre_tokenizer),
+                       "decoder": sequence("decoders", decoder)}).encode()
+
+
+def replace(old, new):
+    return {"type": "Replace", "pattern": {"String": old}, "content": new}
+
+
+def findings():
+    """What was wrong once (README.md), but for what the fuzzer itself wrote."""
+    doubled = {"type": "Metaspace", "replacement": "  ", "prepend_scheme": "never", "split": False}
+    llama = key(b"general.architecture", STRING, text(b"llama")) + key(b"llama.attention.head_count", U32, u32(2))
+    config = {"model_type": "llama", "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+              "num_attention_heads": 2, "head_dim": (1 << 63) - 1}
+    olmoe = llama.replace(b"llama", b"olmoe")
+    return {
+        "gguf": {"experts-without-bytes": gguf(1, 2, olmoe + tensor(b"blk.0.ffn_gate_exps.weight", [0, 4, 1 << 40])),
+                 "elements-wrap-before-0": gguf(1, 2, llama + tensor(b"output.weight", [0, 1 << 31, 1 << 32])),
+                 "heads-of-no-rows": gguf(1, 2, llama + tensor(b"blk.0.attn_q.weight", [1, 3]), b"\0" * 12)},
+        "config": {"head_dim-of-2-to-63": json.dumps(config).encode()},
+        "tokenizer_json": {"id-of-millions": tokenizer(vocab={"a": 3999999}),
+                           "decoder-doubles": tokenizer(decoder=[replace("a", "aa")] * 40),
+                           "metaspace-doubles": tokenizer(pre_tokenizer=[doubled] * 40),
+                           "tokens-blown-up": tokenizer([replace("a", "aa")] * 40 + [replace("aa", "a")] * 20,
+                                                        tokens=[f"a{n}" for n in range(200)])},
+        "tokenizer_config": {"id-of-millions": json.dumps({"added_tokens_decoder": {"3999999": {"content": "x"}}}).encode()},
     }
 
 
@@ -208,8 +259,11 @@ def write(path, data):
     path.write_bytes(data)
 
 
-for parser, files in attacks().items():
-    for name, data in files.items():
-        write(HERE / "regressions" / parser / name, data)
+for files_of in attacks(), findings():
+    for parser, files in files_of.items():
+        for name, data in files.items():
+            write(HERE / "regressions" / parser / name, data)
 for parser, data in seeds().items():
     write(HERE / "seeds" / parser / "whole", data)
+for name in "gemma2", "gemma3", "gpt2", "granite", "llama", "olmo", "olmoe", "phi3", "qwen3":
+    write(HERE / "seeds/gguf" / name, model(name))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <map>
 #include <sstream>
 
@@ -49,7 +50,8 @@ struct Replay {
   explicit Replay(const Parser& p) : parser(p) {
     if (parser.prepare) parser.prepare(dir.path);
   }
-  Outcome run(const fs::path& file) const { return run_parser(parser, dir.path, read_text(file)); }
+  Outcome run(const fs::path& file) const { return run_bytes(read_text(file)); }
+  Outcome run_bytes(const std::string& bytes) const { return run_parser(parser, dir.path, bytes); }
 };
 
 Parser parser_named(const std::string& name) {
@@ -63,14 +65,14 @@ Parser parser_named(const std::string& name) {
 // Attacks of make_files.py and what they are refused with; "": read without harm.
 const std::pair<const char*, const char*> kAttacks[] = {
     {"gguf/CVE-2024-21802", "expected 1 to 4 dimensions"},
-    {"gguf/CVE-2024-21825", "array of 1152921504606846977 values"},
+    {"gguf/CVE-2024-21825", "do not fit into the file: 1152921504606846977 with"},
     {"gguf/CVE-2024-21836", "do not fit into the file"},
     {"gguf/CVE-2024-23496", "string of 18446744073709551615 bytes"},
     {"gguf/CVE-2024-23605", "do not fit into the file"},
     {"gguf/CVE-2024-25664", "do not fit into the file"},
     {"gguf/CVE-2024-25665", "string of 1099511627776 bytes"},
     {"gguf/CVE-2024-25666", "do not fit into the file"},
-    {"gguf/CVE-2024-25667", "array of 4611686018427387905 values"},
+    {"gguf/CVE-2024-25667", "do not fit into the file: 4611686018427387905 with"},
     {"gguf/CVE-2024-25668", "string of 9223372036854775808 bytes"},
     {"gguf/CVE-2024-32878", "string of"},
     {"gguf/CVE-2024-42477", "tensor type 2147483647 is not supported"},
@@ -126,6 +128,85 @@ TEST_CASE("known attacks are refused with one line") {
     CHECK_THAT(outcome.refusal, Contains(expected));
     CHECK(outcome.refusal.empty() == (*expected == '\0'));
     CHECK(outcome.refusal.find('\n') == std::string::npos);
+  }
+}
+
+// A megabyte of what is repeated, between a begin and an end.
+std::string long_input(const std::string& begin, const std::function<std::string(int)>& repeated,
+                       const std::string& end) {
+  std::string text = begin;
+  for (int i = 0; text.size() < 1000000; ++i) text += repeated(i);
+  return text + end;
+}
+
+std::string little_endian(uint64_t value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+std::string safetensors_of(const std::string& header) {
+  return little_endian(header.size()) + header;
+}
+
+// A GGUF file with one key, an array of elements of that type, each `element`.
+std::string gguf_array(uint32_t type, const std::string& element) {
+  const uint64_t count = 1000000 / element.size();
+  std::string file = "GGUF" + little_endian(3).substr(0, 4) + little_endian(0) + little_endian(1) +
+                     little_endian(1) + "k" + little_endian(9).substr(0, 4) +
+                     little_endian(type).substr(0, 4) + little_endian(count);
+  for (uint64_t i = 0; i < count; ++i) file += element;
+  return file;
+}
+
+TEST_CASE("long inputs take time in proportion") {
+  const auto same = [](const std::string& text) { return [text](int) { return text; }; };
+  const auto number = [](int i) { return std::to_string(i); };
+  const struct {
+    const char* parser;
+    std::string input;
+  } cases[] = {
+      {"json_rows", long_input("{\"text\":[", same("{},"), "{}]}")},
+      {"json_rows", long_input("[", same("{},"), "{}]")},
+      {"json_rows", long_input("[", same("["), "")},
+      {"csv_rows", long_input(
+                       "a", [&](int i) { return "," + number(i); }, "\n")},
+      {"csv_rows", long_input("a", same(","), "\n")},
+      {"csv_rows", long_input("\"", same("\"\""), "")},
+      {"safetensors", safetensors_of(long_input(
+                          "{\"t\":[]",
+                          [&](int i) {
+                            return ",\"" + number(i) +
+                                   "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}";
+                          },
+                          "}"))},
+      {"gguf", gguf_array(0, std::string(1, '\1'))},
+      {"gguf", gguf_array(8, std::string(8, '\0'))},
+      {"tokenizer_json",
+       long_input("{\"model\":{\"vocab\":{\"a\":0},\"merges\":[", same("\"a a\","), "\"a a\"]}}")},
+      {"tokenizer_json", long_input("{\"model\":{\"vocab\":{\"a\":0},\"merges\":[]},\"decoder\":"
+                                    "{\"type\":\"Sequence\",\"decoders\":[",
+                                    same("{\"type\":\"Fuse\"},"), "{\"type\":\"Fuse\"}]}}")},
+      {"sentencepiece", long_input("", same("\n\3\n\1a"), "")},
+      {"yaml_config", long_input("", same("- "), "")},
+      {"yaml_config", long_input("", same("a: "), "")},
+      {"yaml_config", long_input("", same("? "), "")},
+      {"yaml_config", long_input("", same("[a: "), "")},
+      {"yaml_config", long_input("[", same("a,"), "]")},
+      {"yaml_config", long_input(
+                          "", [&](int i) { return "k" + number(i) + ":\n"; }, "")},
+      {"yaml_config", long_input("a: ", same("b "), "")},
+      {"yaml_config", long_input("a: '", same("''\n"), "")},
+      {"yaml_config", long_input("a: |\n", same("\n"), "")},
+      {"yaml_config", long_input("", same("%"), "")},
+      {"text_rows", long_input("", same("\u0301"), "")},
+      {"metrics", long_input("", same("{}\n"), "")},
+      {"samples", long_input("", same("\n"), "")},
+      {"events", long_input("", same(std::string(16, '\0')), "")},
+  };
+  for (const auto& c : cases) {
+    INFO(c.parser << ": " << c.input.substr(0, 60));
+    const Outcome outcome = Replay(parser_named(c.parser)).run_bytes(c.input);
+    CHECK(outcome.seconds < 1);
+    CHECK(outcome.peak_bytes < 40 * c.input.size());  // of JSON the values
   }
 }
 

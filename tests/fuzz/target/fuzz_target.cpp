@@ -42,6 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   peak_bytes = std::max(peak_bytes, outcome.peak_bytes);
   seconds = std::max(seconds, outcome.seconds);
   if (outcome.bug.empty() || !prepared) return 0;
-  std::fprintf(stderr, "BUG: %s %s\n", parser->name, outcome.bug.c_str());
+  std::printf("BUG: %s %s\n", parser->name, outcome.bug.c_str());
+  std::fflush(stdout);  // stderr is closed: it has the parsers' warnings
   std::abort();
 }
