@@ -3,7 +3,9 @@
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <functional>
 
 #include "data/file_kinds.h"
@@ -13,8 +15,13 @@
 namespace tptt {
 namespace {
 
-// What Arrow may hold of a file at a time: sizes in it are claims.
-constexpr int64_t kMostMemory = int64_t(4) << 30;
+// What Arrow may hold of a file at a time: sizes in it are claims. Packed texts are larger than the
+// file, but not more than 256 times.
+int64_t most_memory(int64_t file_size) {
+  constexpr int64_t kMost = int64_t(4) << 30;
+  return std::min(kMost, (int64_t(64) << 20) + 256 * std::min(file_size, kMost));
+}
+
 constexpr int64_t kBatchRows = 1024;
 constexpr int kMaxDepth = 8;
 
@@ -167,10 +174,15 @@ std::vector<int> read_columns(const parquet::arrow::FileReader& reader,
 }
 
 void each_row(const std::string& path, const TakeRow& take) {
-  arrow::CappedMemoryPool pool(arrow::default_memory_pool(), kMostMemory);
+  const int64_t size = int64_t(std::filesystem::file_size(path));
+  arrow::CappedMemoryPool pool(arrow::default_memory_pool(), most_memory(size));
   const auto input = check(arrow::io::ReadableFile::Open(path, &pool), path);
+  parquet::ReaderProperties limits(&pool);
+  const auto shorter = [size](int32_t limit) { return int32_t(std::min<int64_t>(limit, size)); };
+  limits.set_thrift_string_size_limit(shorter(limits.thrift_string_size_limit()));
+  limits.set_thrift_container_size_limit(shorter(limits.thrift_container_size_limit()));
   parquet::arrow::FileReaderBuilder builder;
-  check(builder.Open(input, parquet::ReaderProperties(&pool)), path);
+  check(builder.Open(input, limits), path);
   parquet::ArrowReaderProperties properties(false);
   properties.set_pre_buffer(false);  // its threads may hold buffers when the pool is gone
   properties.set_batch_size(kBatchRows);

@@ -186,7 +186,8 @@ YamlNode read_yaml_file(const std::string& path) {
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) throw UsageError(path + ": cannot be opened for reading");
-  std::string text(kMaxBytes + 1, '\0');
+  const auto size = std::filesystem::file_size(path, error);
+  std::string text(std::min<uintmax_t>(error ? 0 : size, kMaxBytes + 1), '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
   return parse_yaml(text, path);

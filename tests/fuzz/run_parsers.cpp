@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 void parse_yaml_config(const fs::path& dir, const std::string& bytes) {
   attempt([&] {
     YamlNode root;
-    apply_override(root, bytes);
+    apply_override(root, bytes.substr(0, 200));
   });
   const std::string path = (dir / "config.yaml").string();
   write_text(path, bytes);

@@ -1,5 +1,7 @@
 #include "models/formats/model_files.h"
 
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
@@ -98,6 +100,22 @@ TEST_CASE("a sharded index stays inside its directory and tells the truth") {
   CHECK_THAT(index_refusal(dir.path), Contains("'a' is not in 'shard.safetensors'"));
   write_index(R"({})");
   CHECK_THAT(index_refusal(dir.path), Contains("weight_map"));
+}
+
+TEST_CASE("a shard that is no regular file is refused without waiting for it") {
+  const TempDir dir;
+  write_text(dir.path / "model.safetensors.index.json", R"({"weight_map": {"a": "shard"}})");
+  const auto refused = [&] {
+    const std::string refusal = index_refusal(dir.path);
+    fs::remove(dir.path / "shard");
+    return refusal;
+  };
+  REQUIRE(::mkfifo((dir.path / "shard").c_str(), 0600) == 0);
+  CHECK_THAT(refused(), Contains("expected a regular file"));
+  fs::create_directory(dir.path / "shard");
+  CHECK_THAT(refused(), Contains("expected a regular file"));
+  fs::create_symlink("/dev/zero", dir.path / "shard");
+  CHECK_THAT(refused(), Contains("expected a regular file"));
 }
 
 TEST_CASE("pickle files are named and not read") {
