@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kMaxBytes = 1 << 20;
 constexpr size_t kMaxDepth = 32;
 constexpr size_t kMaxKeys = 256;  // bounds the search for duplicates
+constexpr size_t kMaxNodes = 50'000;
+constexpr std::ptrdiff_t kMaxBrackets = 10'000;  // yaml-cpp holds on to what an open one may begin
 
 /// Builds YamlNodes from yaml-cpp's events; its own Node type would follow aliases and keep
 /// duplicate keys silently.
@@ -56,6 +58,7 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   const std::string& source_;
   const bool positions_;
+  size_t num_nodes_ = 0;
   std::vector<YamlNode> open_;  // collections that the current event lies in
 
   std::string where(const YAML::Mark& mark) const {
@@ -68,7 +71,9 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   YamlNode make(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
-                YAML::anchor_t anchor) const {
+                YAML::anchor_t anchor) {
+    if (++num_nodes_ > kMaxNodes)
+      fail(mark, "more than " + std::to_string(kMaxNodes) + " values: this is no configuration");
     if (anchor != 0) fail(mark, "anchors (&name) are not allowed: write the value out");
     if (!tag.empty() && tag != "?" && tag != "!") fail(mark, "tags (!" + tag + ") are not allowed");
     YamlNode node;
@@ -121,6 +126,10 @@ void check_text(const std::string& text, const std::string& source) {
   if (text.size() > kMaxBytes) {
     throw UsageError(source + ": larger than 1 MiB: this is no configuration file");
   }
+  const auto is_bracket = [](char c) { return c == '[' || c == '{'; };
+  if (std::count_if(text.begin(), text.end(), is_bracket) > kMaxBrackets)
+    throw UsageError(source + ": more than " + std::to_string(kMaxBrackets) +
+                     " brackets: this is no configuration file");
   // yaml-cpp takes byte 4 for the end of the file and would silently drop what follows.
   const auto bad = std::find_if(text.begin(), text.end(), [](unsigned char c) {
     return c < 0x20 && c != '\n' && c != '\r' && c != '\t';

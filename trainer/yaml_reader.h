@@ -20,9 +20,9 @@ struct YamlNode {
   const YamlNode* find(std::string_view key) const;
 };
 
-/// Parses one YAML document of at most 1 MiB and 32 levels. Anchors, aliases, tags, duplicate keys,
-/// control characters and a second document are refused. Without `positions` every node's `where`
-/// is `source` itself. Throws UsageError.
+/// Parses one YAML document of at most 1 MiB, 32 levels and 50,000 values. Anchors, aliases, tags,
+/// duplicate keys, control characters and a second document are refused. Without `positions` every
+/// node's `where` is `source` itself. Throws UsageError.
 YamlNode parse_yaml(const std::string& text, const std::string& source, bool positions = true);
 
 /// Reads and parses a YAML file. Throws UsageError.
