@@ -1,12 +1,12 @@
 #include "tests/fuzz/parsers.h"
 #include "tests/temp_dir.h"
 #include "trainer/adapter_config.h"
-#include "trainer/best.h"
 #include "trainer/checkpoint_dir.h"
 #include "trainer/config.h"
 #include "trainer/evaluate/samples.h"
 #include "trainer/records.h"
 #include "trainer/tptt_adapter.h"
+#include "trainer/training_state.h"
 #include "trainer/yaml_reader.h"
 
 namespace tptt {
@@ -81,8 +81,13 @@ void parse_samples(const fs::path& dir, const std::string& bytes) {
   by_question(read_samples(path));
 }
 
-void parse_best(const fs::path&, const std::string& bytes) {
-  to_json(best_from_json(parse_json(bytes, "trainer.json"), "trainer.json"));
+void parse_trainer_state(const fs::path&, const std::string& bytes) {
+  const auto state_of = [](const std::string& text) {
+    return training_state_from_json(text, "trainer.json");
+  };
+  const std::string written = to_json_text(state_of(bytes));
+  if (to_json_text(state_of(written)) != written)
+    throw std::logic_error("the state of a run is another once written and read");
 }
 
 }  // namespace
@@ -97,7 +102,7 @@ std::vector<Parser> run_parsers() {
           {"samples_before", parse_samples_before},
           {"events", parse_events},
           {"samples", parse_samples},
-          {"trainer_state", parse_best}};
+          {"trainer_state", parse_trainer_state}};
 }
 
 }  // namespace tptt
