@@ -16,7 +16,7 @@ void dequantize_f64(const std::byte* from, int64_t numel, float* to) {
 }
 
 void dequantize_f32(const std::byte* from, int64_t numel, float* to) {
-  std::memcpy(to, from, size_t(numel) * 4);
+  if (numel > 0) std::memcpy(to, from, size_t(numel) * 4);  // else the pointers may be null
 }
 
 void dequantize_f16(const std::byte* from, int64_t numel, float* to) {
