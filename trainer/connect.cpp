@@ -11,7 +11,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#ifdef USE_C10D_NCCL
+#ifdef TPTT_NCCL
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
 
@@ -99,14 +99,14 @@ std::shared_ptr<Connection> connect(const Launch& launch, std::chrono::milliseco
 }
 
 void connect_cuda(Connection& connection, const Launch& launch) {
-#ifdef USE_C10D_NCCL
+#ifdef TPTT_NCCL
   const auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = connection.timeout;
   connection.cuda = c10::make_intrusive<c10d::ProcessGroupNCCL>(
       c10::make_intrusive<c10d::PrefixStore>("nccl", connection.store), int(launch.rank),
       int(launch.world_size), options);
 #else
-  throw Error("this build has no NCCL; use device cpu");
+  throw Error("this build has no NCCL: give CMake the folder of nccl.h as NCCL_INCLUDE_DIR");
 #endif
 }
 
