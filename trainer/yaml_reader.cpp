@@ -19,7 +19,7 @@ constexpr size_t kMaxBytes = 1 << 20;
 constexpr size_t kMaxDepth = 32;
 constexpr size_t kMaxKeys = 256;  // bounds the search for duplicates
 constexpr size_t kMaxNodes = 50'000;
-constexpr std::ptrdiff_t kMaxBrackets = 10'000;  // yaml-cpp holds on to what an open one may begin
+constexpr std::ptrdiff_t kMaxFlow = 40'000;  // brackets and commas: yaml-cpp holds their tokens
 
 /// Builds YamlNodes from yaml-cpp's events; its own Node type would follow aliases and keep
 /// duplicate keys silently.
@@ -126,10 +126,12 @@ void check_text(const std::string& text, const std::string& source) {
   if (text.size() > kMaxBytes) {
     throw UsageError(source + ": larger than 1 MiB: this is no configuration file");
   }
-  const auto is_bracket = [](char c) { return c == '[' || c == '{'; };
-  if (std::count_if(text.begin(), text.end(), is_bracket) > kMaxBrackets)
-    throw UsageError(source + ": more than " + std::to_string(kMaxBrackets) +
-                     " brackets: this is no configuration file");
+  const auto is_flow = [](char c) {
+    return std::string_view("[]{},").find(c) != std::string::npos;
+  };
+  if (std::count_if(text.begin(), text.end(), is_flow) > kMaxFlow)
+    throw UsageError(source + ": more than " + std::to_string(kMaxFlow) +
+                     " brackets and commas: this is no configuration file");
   // yaml-cpp takes byte 4 for the end of the file and would silently drop what follows.
   const auto bad = std::find_if(text.begin(), text.end(), [](unsigned char c) {
     return c < 0x20 && c != '\n' && c != '\r' && c != '\t';

@@ -45,8 +45,11 @@ TEST_CASE("size, depth and number of keys are bounded") {
   CHECK_THAT(refusal(std::string((1 << 20) + 1, ' ')), Contains("1 MiB"));
   CHECK_THAT(refusal(std::string(33, '[') + std::string(33, ']')), Contains("deeper than 32"));
   CHECK(parse_yaml(std::string(32, '[') + std::string(32, ']'), "f").items.size() == 1);
-  CHECK_THAT(refusal(std::string(100000, '[')), Contains("deeper than 32"));
-  std::string keys;
+  CHECK_THAT(refusal(std::string(10000, '[')), Contains("deeper than 32"));
+  CHECK_THAT(refusal(std::string(100000, '[')), Contains("more than 40000 brackets and commas"));
+  std::string keys, values;
+  for (int i = 0; i < 60000; ++i) values += "- 1\n";
+  CHECK_THAT(refusal(values), Contains("more than 50000 values"));
   for (int i = 0; i < 1000; ++i) keys += "k" + std::to_string(i) + ": 1\n";
   CHECK_THAT(refusal(keys), Contains("more than 256 keys"));
 }
