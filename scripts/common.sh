@@ -16,7 +16,7 @@ install_packages() {  # those of Debian that are not there
   [ ${#missing[@]} -eq 0 ] && return
   local sudo=()
   if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || die "needs root or sudo to install: ${missing[*]} (or install them and pass --no-apt)"
+    command -v sudo >/dev/null || die "needs root or sudo to install: ${missing[*]} (setup.sh --no-apt does without)"
     sudo=(sudo)
   fi
   say "installing ${missing[*]}"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -235,4 +236,10 @@ TEST_CASE("the count of memory and the clock see what a parser takes") {
   const Parser throwing{"throwing",
                         [](const fs::path&, const std::string&) { std::vector<int>().at(1); }};
   CHECK_THAT(run_parser(throwing, dir.path, "x").bug, Contains("out_of_range"));
+  const Parser slow{"slow", [](const fs::path&, const std::string&) {
+                      const std::clock_t start = std::clock();
+                      while (std::clock() - start < 1.1 * CLOCKS_PER_SEC) {
+                      }
+                    }};
+  CHECK_THAT(run_parser(slow, dir.path, "x").bug, Contains("seconds"));
 }
