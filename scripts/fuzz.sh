@@ -14,7 +14,7 @@ install_packages clang-14 libclang-rt-14-dev
 say "building"
 cmake --build build-fuzz >build-fuzz/build.log 2>&1 || { tail -40 build-fuzz/build.log >&2; die "the build failed (build-fuzz/build.log)"; }
 mapfile -t known < <("$FUZZER")
-parsers=("${@:-${known[@]}}")
+parsers=("$@")
 [ $# -gt 0 ] || parsers=("${known[@]}")
 mkdir -p "$FINDINGS"
 export WORK ASAN_OPTIONS=malloc_context_size=0:quarantine_size_mb=4  # a third faster; a finding is run again without
