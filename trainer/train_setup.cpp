@@ -143,11 +143,11 @@ TrainingSetup set_up_training(Config given, const TrainFlags& flags) {
   if (s.base_name.empty()) s.base_name = config.model.name_or_path;
   const auto continued = read_continued(config);
   open_dir(s, flags);
-  if (!flags.dry_run) s.file_sums = check_file_sums(s);
   set_threads(config.training.num_threads, s.group.launch().local_world_size);
   const at::Device device = choose_device(s);
   s.tokenizer = load_tokenizer(s.files);
-  load_data(s);
+  load_data(s);  // which says more of a file that cannot be read
+  if (!flags.dry_run) s.file_sums = check_file_sums(s);
   s.model = load_causal_lm(s.files, resolve_dtype(config.model.dtype, device), device,
                            config.model.quantization == "keep");
   add_adapter(*s.model, config, continued);
