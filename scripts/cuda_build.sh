@@ -7,8 +7,7 @@ cd "$(dirname "$0")/.."
 version=${TORCH_VERSION:-2.14.1}
 venv=.venv-cuda
 
-say() { echo "cuda_build: $*" >&2; }
-die() { say "$*"; exit 1; }
+. scripts/common.sh
 folder_of() { "$venv/bin/python" -c "import importlib.util as u; print(u.find_spec('$1').submodule_search_locations[0])"; }
 
 if [ ! -f "$venv/torch-$version" ]; then

@@ -39,7 +39,7 @@ void save_checkpoint(TrainingSetup& s) {
 }
 
 TrainingState read_training_state(const ProcessGroup& group, const RunDir* dir) {
-  const bool resumes = group.broadcast(dir && dir->resume_from);
+  const bool resumes = group.decide(dir && dir->resume_from);
   if (!resumes) return {};
   const std::string path = dir && dir->resume_from ? (*dir->resume_from / kStateFile).string() : "";
   std::string text;

@@ -320,6 +320,14 @@ std::vector<Conflict> list_conflicts(const Config& before, const Config& now) {
   return conflicts;
 }
 
+std::string conflicts_text(const Config& before, const Config& now, const std::string& word) {
+  std::string text;
+  for (const Conflict& c : list_conflicts(before, now))
+    text += (text.empty() ? "" : "; ") + c.key + " (" + c.before + " there, " + c.now + " " + word +
+            ")";
+  return text;
+}
+
 std::vector<std::string> resume_conflicts(const Config& before, const Config& now) {
   std::vector<std::string> keys;
   for (const Conflict& conflict : list_conflicts(before, now)) keys.push_back(conflict.key);

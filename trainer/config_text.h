@@ -40,6 +40,9 @@ struct Conflict {
 };
 std::vector<Conflict> list_conflicts(const Config& before, const Config& now);
 
+/// "lora.r (8 there, 16 now); ..." of them, or ""; `word` stands for the second: now, here.
+std::string conflicts_text(const Config& before, const Config& now, const std::string& word);
+
 /// Replaces each `auto` of `now` by what the earlier run resolved it to.
 void adopt_resolved(const Config& before, Config& now);
 

@@ -25,22 +25,17 @@ struct GradientSync::Hook : torch::autograd::PostAccumulateGradHook {
 GradientSync::GradientSync(const ProcessGroup& group, std::vector<Trainable> parameters)
     : group_(group), parameters_(std::move(parameters)) {
   std::reverse(parameters_.begin(), parameters_.end());
-  int64_t all = 0, size = 0;
-  for (const Trainable& p : parameters_) all += p.tensor.numel();
-  const int64_t piece = std::max(kLeastPiece, (all + kMostPieces - 1) / kMostPieces);
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (pieces_.empty() || pieces_.back().size >= piece)
-      pieces_.push_back({size, 0, int64_t(i), int64_t(i), {}});
-    const int64_t count = parameters_[i].tensor.numel();
-    pieces_.back().size += count;
-    pieces_.back().last = int64_t(i) + 1;
-    size += count;
-  }
   if (parameters_.empty()) return;
+  int64_t size = 0, begin = 0;
+  for (const Trainable& p : parameters_) size += p.tensor.numel();
   buffer_ = at::zeros({size}, parameters_[0].tensor.options().requires_grad(false));
-  int64_t begin = 0;
+  const int64_t piece = std::max(kLeastPiece, (size + kMostPieces - 1) / kMostPieces);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& p = parameters_[i].tensor;
+    if (pieces_.empty() || pieces_.back().size >= piece)
+      pieces_.push_back({begin, 0, int64_t(i), int64_t(i), {}});
+    pieces_.back().size += p.numel();
+    pieces_.back().last = int64_t(i) + 1;
     views_.push_back(buffer_.narrow(0, begin, p.numel()).view(p.sizes()));
     begin += p.numel();
     torch::autograd::impl::set_post_acc_grad_hooks(p, std::make_unique<Hook>(*this, i));

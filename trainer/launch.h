@@ -16,6 +16,13 @@ struct Launch {
   int64_t restart_count = 0;  // of torchrun
 };
 
+/// One of several processes' share of what is numbered: what leaves `rank` when divided by `size`.
+struct Share {
+  int64_t rank = 0, size = 1;
+
+  bool has(int64_t number) const { return number % size == rank; }
+};
+
 /// Looks up an environment variable; null: not set.
 using Environment = std::function<const char*(const char*)>;
 

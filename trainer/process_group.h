@@ -29,6 +29,7 @@ class ProcessGroup {
   int64_t size() const { return launch_.world_size; }
   bool is_main() const { return launch_.rank == 0; }
   const Launch& launch() const { return launch_; }
+  Share share() const { return {rank(), size()}; }
 
   /// What was begun; wait() throws Error when another process is lost.
   class Pending {
@@ -52,7 +53,8 @@ class ProcessGroup {
   /// One process's values for all. Throws Error.
   void broadcast(const at::Tensor& tensor, int64_t from = 0) const;
   std::string broadcast(const std::string& text, int64_t from = 0) const;
-  bool broadcast(bool answer) const { return broadcast(std::string(answer, '1')) == "1"; }
+  /// Process 0's answer.
+  bool decide(bool answer) const { return broadcast(std::string(answer, '1')) == "1"; }
   /// The texts of all processes, in their order.
   std::vector<std::string> gather(const std::string& text) const;
 

@@ -64,11 +64,7 @@ int lock(const fs::path& root) {
 }
 
 void refuse_conflicts(const fs::path& holder, const Config& before, const Config& now) {
-  std::string text;
-  for (const Conflict& conflict : list_conflicts(before, now)) {
-    text += (text.empty() ? "" : "; ") + conflict.key + " (" + conflict.before + " there, " +
-            conflict.now + " now)";
-  }
+  const std::string text = conflicts_text(before, now, "now");
   if (text.empty()) return;
   throw UsageError(holder.string() + " holds a run with other settings: " + text +
                    ": set them back to continue it, or name another training.output_dir");

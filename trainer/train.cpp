@@ -280,7 +280,7 @@ class Run {
     const auto& branches = config_.evaluation.branches;
     for (const std::string& branch : branches)
       if (config_.evaluation.after) benchmark({state_.step, branch});
-    const bool draws = setup_.group.broadcast(
+    const bool draws = setup_.group.decide(
         draws_report() && (tokens_ > 0 || !std::filesystem::exists(setup_.dir->report_html())));
     if (draws && tokens_ == 0 && evaluates() && !scored) {  // a stopped process took them along
       settle_mag_weight();

@@ -199,7 +199,7 @@ StepBatches step_batches(const Config& config, const TrainingData& data, int64_t
       found.tokens += int64_t(data.train[size_t(example)].ids.size());
       found.targets += data.train[size_t(example)].num_target_tokens();
     }
-    if (int64_t(number) % share.size != share.rank) continue;
+    if (!share.has(int64_t(number))) continue;
     found.batches.push_back(collate(data.train, all[number], vocab_size, device));
     found.numbers.push_back(number);
   }

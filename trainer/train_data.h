@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "models/formats/model_files.h"
 #include "trainer/config.h"
+#include "trainer/launch.h"
 
 namespace tptt {
 
@@ -26,12 +27,6 @@ int64_t steps_per_epoch(const Config& config, const TrainingData& data);
 
 /// training.max_steps, or what num_train_epochs gives.
 int64_t total_steps(const Config& config, const TrainingData& data);
-
-/// One of several processes' share of the micro-batches: those whose number divided by `size`
-/// leaves `rank`.
-struct Share {
-  int64_t rank = 0, size = 1;
-};
 
 /// What an optimiser step works with.
 struct StepBatches {

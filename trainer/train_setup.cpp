@@ -68,9 +68,7 @@ std::unique_ptr<AdamW> make_optimizer(CausalLM& model, const Config& config) {
 // Process 0's configuration is everyone's, so that `auto` is the same everywhere.
 void share_config(const ProcessGroup& group, Config& config) {
   const Config main = config_from_yaml(group.broadcast(to_yaml(config)), "process 0");
-  std::string keys;
-  for (const Conflict& c : list_conflicts(main, config))
-    keys += (keys.empty() ? "" : "; ") + c.key + " (" + c.before + " there, " + c.now + " here)";
+  const std::string keys = conflicts_text(main, config, "here");
   if (!keys.empty()) throw UsageError("other settings than process 0: " + keys);
   config = main;
 }
@@ -131,7 +129,7 @@ TrainingSetup set_up_training(Config given, const TrainFlags& flags) {
   s.config = std::move(given);
   Config& config = s.config;
   s.group = join_others(config);
-  s.share = {s.group.rank(), s.group.size()};
+  s.share = s.group.share();
   if (flags.dry_run && flags.world_size > 1) {
     if (s.group.size() > 1)
       throw UsageError("--world-size: a dry run forecasts for many processes alone");

@@ -62,7 +62,6 @@ StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& w
   result.stop = wanted.signal && *wanted.signal != 0;
   if (!sync) return result;
   const auto sums = sync->finish({result.loss, double(result.stop)});
-  if (times) watch.lap(times->communication);
   result.loss = sums[0];
   result.stop = sums[1] > 0;
   return result;

@@ -16,7 +16,7 @@ struct StepResult {
 
 /// Seconds, the device waited for after each part.
 struct StepTimes {
-  double data = 0, forward = 0, backward = 0, communication = 0;
+  double data = 0, forward = 0, backward = 0;
 };
 
 struct StepOptions {

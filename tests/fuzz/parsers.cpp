@@ -36,11 +36,20 @@ void call(const Parser& parser, const std::filesystem::path& dir, const std::str
 
 }  // namespace
 
-std::vector<Parser> all_parsers() {
-  std::vector<Parser> all;
-  for (const auto& parsers : {model_parsers(), data_parsers(), run_parsers()})
-    all.insert(all.end(), parsers.begin(), parsers.end());
+const std::vector<Parser>& all_parsers() {
+  static const std::vector<Parser> all = [] {
+    std::vector<Parser> parsers;
+    for (const auto& some : {model_parsers(), data_parsers(), run_parsers()})
+      parsers.insert(parsers.end(), some.begin(), some.end());
+    return parsers;
+  }();
   return all;
+}
+
+const Parser* find_parser(const std::string& name) {
+  for (const Parser& parser : all_parsers())
+    if (parser.name == name) return &parser;
+  return nullptr;
 }
 
 Outcome run_parser(const Parser& parser, const std::filesystem::path& dir,

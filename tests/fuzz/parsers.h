@@ -21,7 +21,10 @@ struct Parser {
 std::vector<Parser> model_parsers();
 std::vector<Parser> data_parsers();
 std::vector<Parser> run_parsers();
-std::vector<Parser> all_parsers();
+const std::vector<Parser>& all_parsers();
+
+/// The one of that name; null: there is none.
+const Parser* find_parser(const std::string& name);
 
 /// What came of one input.
 struct Outcome {

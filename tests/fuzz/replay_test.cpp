@@ -1,6 +1,5 @@
 #include <glob.h>
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <ctime>
 #include <functional>
@@ -55,11 +54,9 @@ struct Replay {
   Outcome run_bytes(const std::string& bytes) const { return run_parser(parser, dir.path, bytes); }
 };
 
-Parser parser_named(const std::string& name) {
-  const std::vector<Parser> all = all_parsers();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const Parser& p) { return p.name == name; });
-  REQUIRE(found != all.end());
+const Parser& parser_named(const std::string& name) {
+  const Parser* found = find_parser(name);
+  REQUIRE(found);
   return *found;
 }
 

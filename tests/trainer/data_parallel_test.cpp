@@ -1,14 +1,13 @@
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
-#include <sstream>
 #include <thread>
 
-#include "models/formats/json.h"
-#include "models/formats/safetensors.h"
 #include "tests/temp_dir.h"
 #include "tests/trainer/tiny_run.h"
 
@@ -24,29 +23,23 @@ std::string free_port() {
   return std::to_string(next++);
 }
 
+/// The command of one of `size` processes started by hand.
+std::string process(int rank, int size, const std::string& port, const std::string& arguments) {
+  return "RANK=" + std::to_string(rank) + " WORLD_SIZE=" + std::to_string(size) +
+         " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + port + " " TPTT_BINARY " " + arguments;
+}
+
 /// What `size` processes did that were started as `tptt ARGUMENTS`, each with its own ending.
 std::vector<Outcome> run_together(int size, const std::string& arguments,
                                   const std::vector<std::string>& own = {}) {
   const std::string port = free_port();
-  std::vector<FILE*> pipes;
-  for (int rank = 0; rank < size; ++rank) {
-    const std::string command = "RANK=" + std::to_string(rank) +
-                                " WORLD_SIZE=" + std::to_string(size) +
-                                " MASTER_ADDR=127.0.0.1 MASTER_PORT=" + port + " " TPTT_BINARY " " +
-                                arguments + " " + (own.empty() ? "" : own[size_t(rank)]) + " 2>&1";
-    pipes.push_back(popen(command.c_str(), "r"));
-  }
+  std::vector<FILE*> started;
+  for (int rank = 0; rank < size; ++rank)
+    started.push_back(start_command(
+        process(rank, size, port, arguments + " " + (own.empty() ? "" : own[size_t(rank)]))));
   std::vector<Outcome> outcomes;
-  for (FILE* pipe : pipes) {
-    Outcome& outcome = outcomes.emplace_back();
-    for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.text += char(c);
-    outcome.code = WEXITSTATUS(pclose(pipe));
-  }
+  for (FILE* one : started) outcomes.push_back(outcome_of(one));
   return outcomes;
-}
-
-std::string adapter_file(const fs::path& run) {
-  return (run / "adapter/adapter_model.safetensors").string();
 }
 
 /// Largest difference between the numbers of two adapters, gates included.
@@ -65,13 +58,6 @@ double difference(const fs::path& a, const fs::path& b) {
     }
   }
   return most;
-}
-
-std::vector<Json> metrics_of(const fs::path& run) {
-  std::vector<Json> rows;
-  std::istringstream lines(read_text(run / "metrics.jsonl"));
-  for (std::string line; std::getline(lines, line);) rows.push_back(parse_json(line, "metrics"));
-  return rows;
 }
 
 constexpr const char* kLearnedGates =
@@ -157,14 +143,10 @@ TEST_CASE("a process that never comes is waited for until the timeout") {
   const Outcome outcome =
       run_tptt("train " + s.config + " training.ddp_timeout=2 2>&1 < /dev/null");
   CHECK(outcome.code == 0);  // alone it waits for nobody
-  FILE* pipe = popen(("RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=" + free_port() +
-                      " " TPTT_BINARY " " + s.train("run2", 1) + " training.ddp_timeout=2 2>&1")
-                         .c_str(),
-                     "r");
-  std::string text;
-  for (int c; (c = std::fgetc(pipe)) != EOF;) text += char(c);
-  CHECK(WEXITSTATUS(pclose(pipe)) == 1);
-  CHECK_THAT(text, Contains("no connection to all others by 127.0.0.1:"));
+  const Outcome waited =
+      run_command(process(0, 2, free_port(), s.train("run2", 1) + " training.ddp_timeout=2"));
+  CHECK(waited.code == 1);
+  CHECK_THAT(waited.text, Contains("no connection to all others by 127.0.0.1:"));
 }
 
 TEST_CASE("a cut link ends every process with an error within the timeout") {
@@ -182,24 +164,21 @@ TEST_CASE("a cut link ends every process with an error within the timeout") {
   for (const auto& [name, address] : {std::pair(a, "10.77.0.1/24"), std::pair(b, "10.77.0.2/24")})
     REQUIRE(shell("ip -n " + name + " addr add " + address + " dev veth0 && ip -n " + name +
                   " link set veth0 up && ip -n " + name + " link set lo up"));
-  std::vector<FILE*> pipes;
+  std::vector<FILE*> started;
   for (const auto& [name, rank] : {std::pair(a, "0"), std::pair(b, "1")})
-    pipes.push_back(
-        popen(("ip netns exec " + name + " env WORLD_SIZE=2 RANK=" + rank +
-               " LOCAL_RANK=0 LOCAL_WORLD_SIZE=1 MASTER_ADDR=10.77.0.1 " TPTT_BINARY " " +
-               s.train("run", 1) + " training.max_steps=1000000 training.ddp_timeout=5 2>&1")
-                  .c_str(),
-              "r"));
+    started.push_back(
+        start_command("ip netns exec " + name + " env WORLD_SIZE=2 RANK=" + rank +
+                      " LOCAL_RANK=0 LOCAL_WORLD_SIZE=1 MASTER_ADDR=10.77.0.1 " TPTT_BINARY " " +
+                      s.train("run", 1) + " training.max_steps=1000000 training.ddp_timeout=5"));
   for (int i = 0; i < 3000 && !fs::exists(s.run("run") / "checkpoints/step-000004"); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   REQUIRE(shell("ip -n " + a + " link set veth0 down"));
   const auto cut = std::chrono::steady_clock::now();
-  for (FILE* pipe : pipes) {
-    std::string text;
-    for (int c; (c = std::fgetc(pipe)) != EOF;) text += char(c);
-    INFO(text);
-    CHECK(WEXITSTATUS(pclose(pipe)) == 1);
-    CHECK_THAT(text, Contains("lost the other processes"));
+  for (FILE* one : started) {
+    const Outcome outcome = outcome_of(one);
+    INFO(outcome.text);
+    CHECK(outcome.code == 1);
+    CHECK_THAT(outcome.text, Contains("lost the other processes"));
   }
   CHECK(std::chrono::steady_clock::now() - cut < std::chrono::seconds(15));
   shell("ip netns del " + a);
@@ -222,15 +201,12 @@ TEST_CASE("torchrun starts a killed process again, and the adapter is the same")
                  "/checkpoints/step-000002 ]; do sleep 0.01; done\n"
                  "  kill -9 $!; kill -9 $$\n"
                  "fi\nexec \"$@\"\n");
-  const std::string command = "OMP_NUM_THREADS=1 " + torchrun.string() +
-                              " --no-python --standalone --nproc-per-node=2 " +
-                              "--max-restarts=1 sh " + (s.dir.path / "worker.sh").string() +
-                              " " TPTT_BINARY " " + s.train("broken", 2) + steps + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string text;
-  for (int c; (c = std::fgetc(pipe)) != EOF;) text += char(c);
-  INFO(text);
-  REQUIRE(WEXITSTATUS(pclose(pipe)) == 0);
-  CHECK_THAT(text, Contains("resumed from "));
-  CHECK(read_text(adapter_file(s.run("whole"))) == read_text(adapter_file(s.run("broken"))));
+  const Outcome restarted = run_command(
+      "OMP_NUM_THREADS=1 " + torchrun.string() +
+      " --no-python --standalone --nproc-per-node=2 --max-restarts=1 sh " +
+      (s.dir.path / "worker.sh").string() + " " TPTT_BINARY " " + s.train("broken", 2) + steps);
+  INFO(restarted.text);
+  REQUIRE(restarted.code == 0);
+  CHECK_THAT(restarted.text, Contains("resumed from "));
+  CHECK(adapter_of(s.run("whole")) == adapter_of(s.run("broken")));
 }

@@ -1,7 +1,4 @@
-#include <sys/wait.h>
-
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <filesystem>
 
 #include "tests/temp_dir.h"
@@ -13,14 +10,8 @@ namespace fs = std::filesystem;
 namespace {
 
 Outcome run_within(int megabytes, const std::string& arguments) {
-  const std::string command = "ulimit -v " + std::to_string(megabytes * 1000) +
-                              "; exec " TPTT_BINARY " " + arguments + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  Outcome outcome{0, ""};
-  for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.text += char(c);
-  const int status = pclose(pipe);
-  outcome.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-  return outcome;
+  return run_command("ulimit -v " + std::to_string(megabytes * 1000) + "; exec " TPTT_BINARY " " +
+                     arguments);
 }
 
 bool says(const Outcome& outcome, const char* text) {
@@ -34,7 +25,7 @@ TEST_CASE("a run without enough memory says so and keeps its checkpoint") {
   write_tiny_model(dir.path);
   const std::string arguments = "train " + write_tiny_config(dir.path);
   REQUIRE(run_tptt(arguments + " training.output_dir=" + (dir.path / "whole").string()).code == 0);
-  const std::string adapter = read_text(dir.path / "whole/adapter/adapter_model.safetensors");
+  const std::string adapter = adapter_of(dir.path / "whole");
 
   REQUIRE(run_tptt(arguments).code == 0);
   fs::remove_all(dir.path / "run/checkpoints/step-000006");
@@ -52,5 +43,5 @@ TEST_CASE("a run without enough memory says so and keeps its checkpoint") {
   }
   CHECK(failed > 0);
   CHECK(done == 1);
-  CHECK(read_text(dir.path / "run/adapter/adapter_model.safetensors") == adapter);
+  CHECK(adapter_of(dir.path / "run") == adapter);
 }

@@ -7,10 +7,8 @@
 #include <csignal>
 #include <filesystem>
 #include <random>
-#include <sstream>
 #include <thread>
 
-#include "models/formats/json.h"
 #include "tests/temp_dir.h"
 #include "tests/trainer/tiny_run.h"
 
@@ -71,12 +69,9 @@ struct LongRun {
 
   /// The step of the last row of metrics.jsonl; 0: there is none.
   int64_t last_step() const {
-    int64_t step = 0;
     if (!fs::exists(run / "metrics.jsonl")) return 0;
-    std::istringstream lines(read_text(run / "metrics.jsonl"));
-    for (std::string line; std::getline(lines, line);)
-      step = parse_json(line, "metrics")["step"].get<int64_t>();
-    return step;
+    const auto rows = metrics_of(run);
+    return rows.empty() ? 0 : rows.back()["step"].get<int64_t>();
   }
 
   Outcome go() {
@@ -91,6 +86,9 @@ struct LongRun {
 
   /// What the run leaves when nothing befalls it; then the directory is gone again.
   struct Left whole();
+
+  /// Goes on without a signal, which must leave that; then the directory is gone again.
+  void go_on_to(const struct Left& whole);
 };
 
 /// What a run leaves, but for times.
@@ -102,14 +100,12 @@ struct Left {
 
 Left left_by(const fs::path& run) {
   const fs::path last = run / "checkpoints/step-000020";
-  Left left{read_text(run / "adapter/adapter_model.safetensors"),
+  Left left{adapter_of(run),
             read_text(run / "adapter/liza.safetensors"),
             read_text(last / "optimizer.safetensors"),
             read_text(last / "trainer.json"),
             {}};
-  std::istringstream lines(read_text(run / "metrics.jsonl"));
-  for (std::string line; std::getline(lines, line);) {
-    Json row = parse_json(line, "metrics");
+  for (Json row : metrics_of(run)) {
     for (const char* time : {"tokens_per_second", "step_seconds", "peak_rss_gb"}) row.erase(time);
     left.metrics.push_back(row);
   }
@@ -121,6 +117,14 @@ Left LongRun::whole() {
   const Left left = left_by(run);
   fs::remove_all(run);
   return left;
+}
+
+void LongRun::go_on_to(const Left& whole) {
+  const Outcome outcome = go();
+  INFO(outcome.text);
+  REQUIRE(outcome.code == 0);
+  REQUIRE((left_by(run) == whole));
+  fs::remove_all(run);
 }
 
 fs::path checkpoint(const fs::path& run, int step) {
@@ -156,11 +160,7 @@ TEST_CASE("a run killed at random moments ends as if it had not been") {
     REQUIRE(i < 200);
     killed += WIFSIGNALED(r.signalled(SIGKILL));
     if (i % 3 < 2) continue;  // killed again as it goes on
-    const Outcome outcome = r.go();
-    CAPTURE(i, outcome.text);
-    REQUIRE(outcome.code == 0);
-    REQUIRE((left_by(r.run) == whole));
-    fs::remove_all(r.run);
+    r.go_on_to(whole);
   }
 }
 
@@ -181,10 +181,6 @@ TEST_CASE("a run that is asked to stop at random moments saves what it has done"
       REQUIRE((WIFSIGNALED(status) || WEXITSTATUS(status) == 0));
     }
     if (i % 3 < 2) continue;
-    const Outcome outcome = r.go();
-    CAPTURE(i, outcome.text);
-    REQUIRE(outcome.code == 0);
-    REQUIRE((left_by(r.run) == whole));
-    fs::remove_all(r.run);
+    r.go_on_to(whole);
   }
 }

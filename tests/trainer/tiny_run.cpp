@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include <cstdio>
+#include <sstream>
 #include <vector>
 
 #include "models/formats/safetensors.h"
@@ -40,12 +41,31 @@ const OwnCache own_cache;
 
 }  // namespace
 
-Outcome run_tptt(const std::string& arguments) {
-  FILE* pipe = popen((std::string(TPTT_BINARY) + " " + arguments + " 2>&1").c_str(), "r");
+FILE* start_command(const std::string& command) {
+  return popen(("{ " + command + "\n} 2>&1").c_str(), "r");
+}
+
+Outcome outcome_of(FILE* started) {
   Outcome outcome{0, ""};
-  for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.text += char(c);
-  outcome.code = WEXITSTATUS(pclose(pipe));
+  for (int c; (c = std::fgetc(started)) != EOF;) outcome.text += char(c);
+  const int status = pclose(started);
+  outcome.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return outcome;
+}
+
+Outcome run_tptt(const std::string& arguments) {
+  return run_command(TPTT_BINARY " " + arguments);
+}
+
+std::vector<Json> metrics_of(const std::filesystem::path& run) {
+  std::vector<Json> rows;
+  std::istringstream lines(read_text(run / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) rows.push_back(parse_json(line, "metrics"));
+  return rows;
+}
+
+std::string adapter_of(const std::filesystem::path& run) {
+  return read_text(run / "adapter/adapter_model.safetensors");
 }
 
 void write_tiny_model(const std::filesystem::path& dir) {

@@ -20,22 +20,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<Json> metrics_of(const fs::path& run) {
-  std::vector<Json> rows;
-  std::istringstream lines(read_text(run / "metrics.jsonl"));
-  for (std::string line; std::getline(lines, line);) rows.push_back(parse_json(line, "metrics"));
-  return rows;
-}
-
 std::vector<double> losses_of(const fs::path& run) {
   std::vector<double> losses;
   for (const Json& row : metrics_of(run))
     if (row.contains("loss")) losses.push_back(row["loss"]);
   return losses;
-}
-
-std::string adapter_of(const fs::path& run) {
-  return read_text(run / "adapter/adapter_model.safetensors");
 }
 
 std::string output(const fs::path& run) {

@@ -39,7 +39,7 @@ struct FaultyRun {
 
   int writes() const { return std::stoi(read_text(dir.path / "count")); }
 
-  std::string adapter() const { return read_text(run / "adapter/adapter_model.safetensors"); }
+  std::string adapter() const { return adapter_of(run); }
 };
 
 /// The step from which a run went on; 0: from the beginning.

@@ -67,7 +67,7 @@ static std::set<int64_t> not_asked(const Task& task, const std::vector<Sample>& 
   for (const Sample& sample : samples)
     if (sample.task == task.name) skipped.insert(sample.doc_id);
   for (int64_t id = 0; id < int64_t(task.docs.size()); ++id)
-    if (id % group.size() != group.rank()) skipped.insert(id);
+    if (!group.share().has(id)) skipped.insert(id);
   return skipped;
 }
 

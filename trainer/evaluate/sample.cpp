@@ -75,7 +75,7 @@ LossScore evaluate_loss(const CausalLM& model, const std::vector<Example>& examp
   int64_t done = 0;
   for (size_t i = 0; i < batches.size(); ++i) {
     done += int64_t(batches[i].size());
-    if (int64_t(i) % group.size() != group.rank()) continue;
+    if (!group.share().has(int64_t(i))) continue;
     const Batch batch = collate(examples, batches[i], model.config.vocab_size, model.device());
     const at::Tensor hidden =
         model.hidden(batch.ids, model.context(batch.lengths, {.branch = branch}));

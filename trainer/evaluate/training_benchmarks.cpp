@@ -60,7 +60,7 @@ void run_training_benchmarks(const CausalLM& model, const Tokenizer& tokenizer,
                              const fs::path& directory, const ProcessGroup& group,
                              const std::function<void()>& after_each) {
   const fs::path path = results_path(directory, examinee);
-  if (group.broadcast(tasks.empty() || fs::exists(path))) return;
+  if (group.decide(tasks.empty() || fs::exists(path))) return;
   const std::string name = "step " + std::to_string(examinee.step) +
                            (examinee.step > 0 ? ", branch " + examinee.branch : "");
   log_info("benchmarks of " + name);

@@ -10,11 +10,10 @@ namespace {
 
 using namespace tptt;
 
-Parser parser_named(const char* name) {
-  const std::vector<Parser> parsers = all_parsers();
-  for (const Parser& parser : parsers)
-    if (name && parser.name == std::string(name)) return parser;
-  for (const Parser& parser : parsers) std::printf("%s\n", parser.name);
+const Parser& parser_named(const char* name) {
+  const Parser* found = name ? find_parser(name) : nullptr;
+  if (found) return *found;
+  for (const Parser& parser : all_parsers()) std::printf("%s\n", parser.name);
   std::exit(name ? 1 : 0);
 }
 
