@@ -87,7 +87,7 @@ class BlockCache final : public c10::Allocator {
 
   // Whether a new block of the size is more than may wait.
   bool is_full(size_t size) const {
-    return use_.in_use + use_.waiting + size > use_.peak + kSlackBytes;
+    return use_.in_use + use_.waiting + size > use_.peak + slack_bytes(use_.peak);
   }
 
   char* map(size_t size) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "models/formats/error.h"
+#include "trainer/block_cache.h"
 #include "trainer/forecast.h"
 #include "trainer/run_head.h"
 #include "trainer/runtime.h"
@@ -41,13 +42,13 @@ void dry_run(TrainingSetup& s) {
   const RunHead head = describe_run(s);
   const double mean = double(head.train_tokens) / double(steps_per_epoch(s.config, s.data));
   const double per_step = seconds * mean / double(std::max<int64_t>(largest.tokens, 1));
+  const double waiting = waiting_bytes(largest, double(block_cache_use().peak));
   if (!s.group.is_main()) return;
   std::printf(
       "configuration is valid: %ld steps of up to %ld tokens, %ld trainable parameters, %s on %s\n"
       "forecast, from the largest step: %.2f GB peak memory, %.0f s of training (%.2f s a step)\n",
       long(head.steps), long(largest.tokens), long(head.trainable_parameters), head.dtype.c_str(),
-      head.device.c_str(), peak_rss_gb() + waiting_bytes(largest) / 1e9,
-      per_step * double(head.steps), per_step);
+      head.device.c_str(), peak_rss_gb() + waiting / 1e9, per_step * double(head.steps), per_step);
   if (s.share.size > 1) print_shared(head, s.share.size);
 }
 

@@ -94,15 +94,16 @@ double step_bytes(CausalLM& model, int64_t tokens, bool gradient_checkpointing) 
          3 * learned * sizeof(float);
 }
 
-double waiting_bytes(const LargestStep& largest) {
-  return largest.varies ? double(kSlackBytes) : 0;
+double waiting_bytes(const LargestStep& largest, double peak) {
+  return largest.varies ? double(slack_bytes(size_t(peak))) : 0;
 }
 
 double memory_forecast(const TrainingSetup& setup) {
   const LargestStep largest = largest_step(setup.config, setup.data);
   const double step = step_bytes(*setup.model, largest.micro_batch,
                                  setup.config.training.gradient_checkpointing == "true");
-  return std::max(peak_rss_gb(), rss_gb() + (step + waiting_bytes(largest) + kProgram) / 1e9);
+  const double waiting = waiting_bytes(largest, double(block_cache_use().in_use) + step);
+  return std::max(peak_rss_gb(), rss_gb() + (step + waiting + kProgram) / 1e9);
 }
 
 }  // namespace tptt

@@ -52,7 +52,7 @@ TEST_CASE("waiting blocks never take more than the most that was in use, and a l
       alive.erase(alive.begin() + int64_t(i));
     }
     const BlockCacheUse use = block_cache_use();
-    REQUIRE(use.in_use + use.waiting <= use.peak + kSlackBytes);
+    REQUIRE(use.in_use + use.waiting <= use.peak + slack_bytes(use.peak));
   }
   alive.clear();
 }

@@ -29,8 +29,8 @@ TEST_CASE("a run without enough memory says so and keeps its checkpoint") {
 
   REQUIRE(run_tptt(arguments).code == 0);
   fs::remove_all(dir.path / "run/checkpoints/step-000006");
-  int failed = 0, done = 0;
-  for (int megabytes = 420; done == 0 && megabytes < 4000; megabytes += 3) {
+  int failed = 0, done = 0, megabytes = 420;
+  for (; done == 0 && megabytes < 4000; megabytes += 3) {
     if (run_within(megabytes, "--version").code != 0) continue;  // no room for the libraries
     const Outcome outcome = run_within(megabytes, arguments);
     CAPTURE(megabytes, outcome.text);
@@ -43,5 +43,8 @@ TEST_CASE("a run without enough memory says so and keeps its checkpoint") {
   }
   CHECK(failed > 0);
   CHECK(done == 1);
+  // With barely enough, oneDNN has no room for its fast kernels; the others round otherwise.
+  fs::remove_all(dir.path / "run/checkpoints/step-000006");
+  REQUIRE(run_within(megabytes + 60, arguments).code == 0);
   CHECK(adapter_of(dir.path / "run") == adapter);
 }
