@@ -12,7 +12,7 @@ shift $(($# > 0))
 install_packages clang-14 libclang-rt-14-dev
 [ -f build-fuzz/build.ninja ] || quiet cmake --preset fuzz
 say "building"
-cmake --build build-fuzz >build-fuzz/build.log 2>&1 || { tail -40 build-fuzz/build.log >&2; die "the build failed (build-fuzz/build.log)"; }
+cmake --build build-fuzz --target tptt_fuzz >build-fuzz/build.log 2>&1 || { tail -40 build-fuzz/build.log >&2; die "the build failed (build-fuzz/build.log)"; }
 mapfile -t known < <("$FUZZER")
 parsers=("$@")
 [ $# -gt 0 ] || parsers=("${known[@]}")

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Set-up and all tests. usage: test.sh [--parity | --full]
-#   --parity: also the checks against the live Python packages
-#   --full:   the same, and 100,000 damaged files for each parser (fuzz.sh), 2.5 million in all
+#   --parity: also 50,000 damaged files for each parser (fuzz.sh), the tests of what stands without LibTorch under ASan and
+#             UBSan, and the checks against the live Python packages
+#   --full:   the same with 100,000 other files for each parser, 2.5 million in all
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/common.sh
 ./scripts/setup.sh
 passed=0 failed=0
 
@@ -26,8 +28,14 @@ check() {  # a parity script
   echo "parity: $1"
   count .venv-peers/bin/python "$@"
 }
+sanitized() (  # the tests of the fuzzer's build
+  quiet cmake --build build-fuzz
+  ctest --test-dir build-fuzz --output-on-failure -j2
+)
+if [ "${1:-}" = --parity ]; then count ./scripts/fuzz.sh 50000; fi
 if [ "${1:-}" = --full ]; then SEED=0 count ./scripts/fuzz.sh 100000; fi
 if [ "${1:-}" = --parity ] || [ "${1:-}" = --full ]; then
+  count sanitized
   ./scripts/peers.sh
   check tests/e2e/remake_golden.py build .cache/smollm2
   check tests/e2e/parity_logits.py build/tptt .cache/smollm2
