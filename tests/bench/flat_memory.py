@@ -24,5 +24,5 @@ training: {{output_dir: {tmp}/run, max_steps: {STEPS}, per_device_train_batch_si
 """)
 subprocess.run([binary, "train", config], check=True, capture_output=True)
 peaks = {step["step"]: step["peak_rss_gb"] for step in steps_of(tmp / "run")}
-show(f"{STEPS} steps of 5 to 32 tokens: {peaks[FIRST]:.4f} GB at most until step {FIRST}, {peaks[STEPS]:.4f} GB until step {STEPS}: "
+show(f"{STEPS} steps of up to 32 tokens: {peaks[FIRST]:.4f} GB at most until step {FIRST}, {peaks[STEPS]:.4f} GB until step {STEPS}: "
      f"{1e3 * (peaks[STEPS] - peaks[FIRST]):.1f} MB more, {1e9 / 2**20 * 1e3 * (peaks[STEPS] - peaks[FIRST]) / (STEPS - FIRST):.2f} MiB in 1,000 steps")
