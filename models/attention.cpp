@@ -2,6 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/where.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 
@@ -132,6 +135,42 @@ Attention make_attention(const AttentionConfig& c, const NormConfig& norm, const
   return a;
 }
 
+// A window's error of that share of the output's power or less is rounding.
+constexpr double kNothingHidden = 1e-6;
+
+bool Attention::transfers() const {
+  const AttentionWindow full = window(Branch::softmax), mixed = window(Branch::mixed);
+  return liza && (full.length != mixed.length || full.sinks != mixed.sinks);
+}
+
+void Attention::transfer(const Projections& raw, const at::Tensor& full,
+                         const at::Tensor& bounded_soft, const AttentionContext& context) const {
+  const at::Tensor q = raw.q.detach(), k = raw.k.detach(), v = raw.v.detach();
+  at::Tensor mixed;
+  {
+    c10::AutoGradMode with_grad(true);
+    const at::Tensor lin =
+        liza_branch(liza->config, liza->weights, q, k, v, context.layout, {}, nullptr);
+    mixed = mag_mix(*liza, q, bounded_soft, lin, false);
+  }
+  c10::AutoGradMode no_grad(false);
+  // What the layer adds to the stream is what counts: errors behind the output projection, [N, E].
+  const auto error = [&](const at::Tensor& heads) {
+    return times_transposed((heads - full).flatten(1), o_proj.weight).to(at::kFloat);
+  };
+  const at::Tensor left = error(mixed.detach());
+  const at::Tensor all = error(bounded_soft).square().sum();
+  const at::Tensor power =
+      times_transposed(full.flatten(1), o_proj.weight).to(at::kFloat).square().sum();
+  const at::Tensor per_all = at::where(all > power * kNothingHidden, all.reciprocal(), 0.0);
+  Transfer& sum = *context.transfer;
+  const at::Tensor share = left.square().sum() * per_all;
+  sum.share = sum.share.defined() ? sum.share + share : share;
+  const at::Tensor grad =
+      times((left * (per_all * 2 * sum.weight)).to(mixed.scalar_type()), o_proj.weight);
+  torch::autograd::backward({mixed}, {grad.view_as(mixed)});
+}
+
 at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& context) const {
   const int64_t n = x.size(0);
   const auto [q, k, v] = project(x, context.dropout);
@@ -146,6 +185,14 @@ at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& conte
   const at::Tensor kr = rotated(prepared(k, k_norm, config));
   const at::Tensor vr = config.clip_qkv > 0 ? v.clamp(-config.clip_qkv, config.clip_qkv) : v;
   const ScoreConfig score{config.scaling, config.logit_softcapping};
+  if (context.transfer && transfers()) {
+    const auto heads = [&](Branch branch) {
+      return prefill(qr, kr, vr, context, window(branch), score, nullptr, nullptr);
+    };
+    const at::Tensor full = heads(Branch::softmax);
+    transfer({q, k, v}, full, heads(Branch::mixed), context);
+    return output(full);
+  }
   const LayerCache* past =
       context.past.cache ? &context.past.cache->layers[size_t(layer)] : nullptr;
   const at::Tensor soft =
@@ -157,13 +204,16 @@ at::Tensor Attention::forward(const at::Tensor& x, const AttentionContext& conte
   if (!liza || !wanted || (liza->is_closed() && !linear_only)) return output(soft);
   LayerLedger* ledger = context.ledger ? &(*context.ledger)[layer] : nullptr;
   const at::Tensor raw =
-      liza_branch(liza->config, q, k, v, context.layout,
+      liza_branch(liza->config, liza->weights, q, k, v, context.layout,
                   past ? std::optional(LizaPast{past->liza, context.past.sequences, context.before})
                        : std::nullopt,
                   cache ? &cache->liza : nullptr, ledger ? &ledger->state_norm : nullptr);
-  if (ledger) ledger->softmax_rms = rms(soft), ledger->linear_rms = rms(raw);
-  if (!mixes_projected(liza->config)) return output(mag_mix(*liza, soft, raw, linear_only));
-  const at::Tensor lin = scale_branch(liza->config, soft, raw);
+  if (ledger) {
+    ledger->softmax_rms = rms(soft), ledger->linear_rms = rms(raw);
+    if (liza->gate_weight.defined()) ledger->mag_weight = mean_gate(*liza, q);
+  }
+  if (!mixes_projected(liza->config)) return output(mag_mix(*liza, q, soft, raw, linear_only));
+  const at::Tensor lin = scale_branch(*liza, soft, raw);
   return mag_mix_projected(*liza, output(soft), output(lin.to(soft.scalar_type())), linear_only);
 }
 

@@ -20,7 +20,16 @@ namespace tptt {
 /// What a layer's two branches are like in one forward, before scaling and mixing.
 struct LayerLedger {
   at::Tensor softmax_rms, linear_rms;  // scalars; undefined without a memory
+  at::Tensor mag_weight;               // mean mu, where queries have a say in it
   at::Tensor state_norm;               // largest of the memories at the sequences' ends
+};
+
+/// Attention transfer (as in LoLCATs, arXiv 2410.10254): every layer gives what full softmax
+/// attention gives, and leaves in its memory's tensors the gradients of the share of the bounded
+/// softmax's squared error that is left with the memory; 0 where the bound hides nothing.
+struct Transfer {
+  double weight = 1;  // of each layer's share in the gradients
+  at::Tensor share;   // scalar, summed over layers; undefined without a layer that transfers
 };
 
 /// How a forward is run.
@@ -30,6 +39,7 @@ struct ForwardOptions {
   double neftune_noise_alpha = 0;              // noise on the embeddings (with dropout's key)
   bool gradient_checkpointing = false;         // keep each layer's input alone for the backward
   std::vector<LayerLedger>* ledger = nullptr;  // one a layer, to be filled
+  Transfer* transfer = nullptr;  // the memories learn from full softmax, layer by layer
 };
 
 /// All that attention needs to know of one forward besides its input.
@@ -63,6 +73,9 @@ struct Attention {
   /// The softmax window in force on a branch: the model's own or LiZA's, whichever is shorter.
   AttentionWindow window(Branch branch) const;
 
+  /// Whether its memory has something to learn of full softmax.
+  bool transfers() const;
+
   at::Tensor forward(const at::Tensor& x, const AttentionContext& context) const;  // [N, E]
   std::vector<Linear*> linears();
 
@@ -71,6 +84,9 @@ struct Attention {
     at::Tensor q, k, v;  // [N, H, D], [N, G, D]
   };
   Projections project(const at::Tensor& x, const Dropout& dropout) const;
+  // Heads of full softmax and of the bounded one, both [N, H, D].
+  void transfer(const Projections& raw, const at::Tensor& full, const at::Tensor& bounded_soft,
+                const AttentionContext& context) const;
 };
 
 /// The attention of layer `layer` without weights.

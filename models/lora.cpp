@@ -210,8 +210,9 @@ std::vector<Trainable> trainables(CausalLM& model) {
     all.push_back({name + ".lora_embedding_B", embedding.lora->b, Kind::embedding});
   }
   for (const Attention* attention : model.attentions()) {
-    if (!attention->liza || !attention->liza->gate.defined()) continue;
-    all.push_back({attention->name + ".liza.gate", attention->liza->gate, Kind::gate});
+    if (!attention->liza) continue;
+    for (const auto& [part, tensor] : learned_tensors(*attention->liza))
+      all.push_back({attention->name + ".liza." + part, tensor, Kind::gate});
   }
   return all;
 }

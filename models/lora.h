@@ -9,6 +9,7 @@
 namespace tptt {
 
 /// What a trainable tensor is: optimisers give some of them a learning rate of their own.
+/// `gate`: all that a memory learns.
 enum class TrainableKind { lora_a, lora_b, magnitude, embedding, module, gate };
 
 /// A trainable float32 tensor by its name in adapter files.

@@ -44,7 +44,9 @@ void AdamW::step(double learning_rate, double grad_scale) {
 }
 
 double AdamW::multiplier(const Trainable& p) const {
-  if (p.kind == TrainableKind::gate) return options_.gate_lr_multiplier;
+  if (alike_) return 1;
+  if (p.kind == TrainableKind::gate)
+    return p.tensor.dim() > 1 ? options_.memory_lr_multiplier : options_.gate_lr_multiplier;
   const bool with_b = p.kind == TrainableKind::lora_b || p.tensor.dim() == 1;
   return with_b ? options_.loraplus_lr_ratio : 1;
 }
@@ -68,6 +70,12 @@ void AdamW::step_group(double multiplier, bool gates, double learning_rate) {
                     options_.epsilon, false, false);
   // The fused update does not count as a change, which DoRA's cached norms are told by.
   for (const at::Tensor& p : params) p.unsafeGetTensorImpl()->bump_version();
+}
+
+void AdamW::restart() {
+  steps_ = 0;
+  for (auto* all : {&exp_avg_, &exp_avg_sq_})
+    for (at::Tensor& moments : *all) moments.zero_();
 }
 
 void AdamW::zero_grad() {

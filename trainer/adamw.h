@@ -9,8 +9,9 @@ namespace tptt {
 
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
-  double gate_lr_multiplier = 1;  // gates take that times the rate, and no decay
-  double loraplus_lr_ratio = 1;   // LoRA+ (arXiv 2402.12354): B's rate over A's
+  double gate_lr_multiplier = 1;    // gates take that times the rate, and no decay
+  double memory_lr_multiplier = 1;  // the same of what else a memory learns
+  double loraplus_lr_ratio = 1;     // LoRA+ (arXiv 2402.12354): B's rate over A's
 };
 
 /// AdamW with decoupled weight decay (torch.optim.AdamW's update). State lies by parameter name.
@@ -28,6 +29,10 @@ class AdamW {
 
   /// Moments by name ("<parameter>.exp_avg", ".exp_avg_sq"), for checkpoints; shared storage.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
+  /// Whether all parameters have one learning rate, or each kind its own.
+  void alike(bool alike) { alike_ = alike; }
+  /// Forgets moments and steps.
+  void restart();
   int64_t steps_done() const { return steps_; }
   void set_steps_done(int64_t steps) { steps_ = steps; }
 
@@ -40,6 +45,7 @@ class AdamW {
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
   AdamWOptions options_;
   int64_t steps_ = 0;
+  bool alike_ = false;
 };
 
 }  // namespace tptt

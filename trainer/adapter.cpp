@@ -14,6 +14,7 @@
 #include "models/formats/json.h"
 #include "models/formats/safetensors.h"
 #include "models/liza/inject.h"
+#include "models/liza/operator_mode.h"
 #include "models/lora.h"
 #include "models/weights.h"
 #include "trainer/config.h"
@@ -158,7 +159,7 @@ void write_tensors(const std::string& path, const NamedTensors& tensors) {
 }
 
 bool has_gates(const std::optional<LizaConfig>& liza) {
-  return liza && liza->mag.mode == "learned";
+  return liza && memory_learns(*liza);
 }
 
 void load_adapter_weights(CausalLM& model, const std::string& dir, bool gates) {

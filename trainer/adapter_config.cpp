@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "models/formats/error.h"
+#include "models/liza/operator_mode.h"
 #include "trainer/config_text.h"
 #include "trainer/tptt_adapter.h"
 
@@ -157,14 +158,16 @@ void check_continues(const AdapterConfig& adapter, const Config& config) {
   if (!config.liza)
     throw UsageError(where +
                      "was trained with a memory; add its liza section to the configuration");
-  if (adapter.liza->mag.mode == "learned" && config.liza->mag.mode != "learned")
-    throw UsageError(where + "has learned gates; set liza.mag.mode to learned");
+  const std::string& mode = adapter.liza->mag.mode;
+  if (memory_learns(*adapter.liza) && config.liza->mag.mode != mode)
+    throw UsageError(where + "has learned gates; set liza.mag.mode to " + mode);
   Config before = config;
   before.liza = adapter.liza;
   for (const Conflict& conflict : list_conflicts(before, config)) {
     const std::string& key = conflict.key;
     const bool speed_only = key == "liza.max_chunk_size" && adapter.liza->implementation == "exact";
-    if (!key.starts_with("liza.mag.") && key != "liza.linear_precision" && !speed_only)
+    if (!key.starts_with("liza.mag.") && key != "liza.linear_precision" &&
+        key != "liza.memory_lr_multiplier" && !key.starts_with("liza.transfer_") && !speed_only)
       throw UsageError(where + "was trained with " + key + " " + conflict.before + ", not " +
                        conflict.now);
   }

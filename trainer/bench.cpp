@@ -85,7 +85,8 @@ void print(const Json& n, const RunHead& head, const BenchFlags& flags) {
 
 void bench(Config config, const BenchFlags& flags) {
   TrainFlags train;
-  train.dry_run = true;  // no run directory
+  train.dry_run = true;                              // no run directory
+  if (config.liza) config.liza->transfer_steps = 0;  // LoRA's steps are what is measured
   TrainingSetup setup = set_up_training(std::move(config), train);
   const double forecast = memory_forecast(setup);
   one_step(setup, 0);  // what is only made once

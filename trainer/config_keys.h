@@ -63,11 +63,15 @@ void visit_keys(Is<ModelSection> auto& model, auto&& key) {
 }
 
 void visit_keys(Is<MagConfig> auto& mag, auto&& key) {
-  key("mode", mag.mode, Rule{.choices = {"learned", "gradual", "constant", "cyclic", "switch"}},
-      "How the memory's weight is set: one learned gate per head, a ramp, a constant, a list gone "
+  key("mode", mag.mode,
+      Rule{.choices = {"learned", "token", "gradual", "constant", "cyclic", "switch"}},
+      "How the memory's weight is set: one learned gate per head, the same with a say of each "
+      "query "
+      "(`token`, with branch_scale: learned), a ramp, a constant, a list gone "
       "through step by step, or a constant in every other step");
   key("mag_weight", mag.mag_weight, kWeight,
-      "`constant`, `switch`: the weight; `learned`: where the gates start; `cyclic`: the weight "
+      "`constant`, `switch`: the weight; `learned`, `token`: where the gates start; `cyclic`: the "
+      "weight "
       "after "
       "training");
   key("initial_weight", mag.initial_weight, kWeight, "`gradual`: weight at the first step");
@@ -75,7 +79,7 @@ void visit_keys(Is<MagConfig> auto& mag, auto&& key) {
   key("transition_step", mag.transition_step, kPositiveCount, "`gradual`: length of the ramp");
   key("weight_list", mag.weight_list, kWeight, "`cyclic`: the weights, one a step");
   key("gate_lr_multiplier", mag.gate_lr_multiplier, Rule{.min = 0},
-      "`learned`: the gates' learning rate over training.learning_rate");
+      "The learning rate of gates, and of other numbers a head, over training.learning_rate");
   key("effective_weight", mag.effective_weight, Rule{.min = -1, .max = 1, .adapter_only = true},
       "Mean weight in force when the adapter was saved");
 }
@@ -96,12 +100,21 @@ void visit_keys(Is<LizaConfig> auto& liza, auto&& key) {
       "Add the product of the two weighted branches to their sum");
   key("base_scale_attn", liza.base_scale_attn, kAny,
       "Multiply the memory's projected output by the RMS of the softmax branch's");
-  key("branch_scale", liza.branch_scale, Rule{.choices = {"match", "none"}},
-      "`match`: the memory's output gets the size of the softmax branch's, head by head");
+  key("branch_scale", liza.branch_scale, Rule{.choices = {"match", "none", "learned"}},
+      "`match`: the memory's output gets the size of the softmax branch's, head by head; "
+      "`learned`: "
+      "one that each head learns");
   key("max_self_attn_length", liza.max_self_attn_length, Rule{.min = 1, .max = 1 << 30},
       "Softmax attention sees this many last tokens and the sinks; none: all tokens");
   key("num_sink_tokens", liza.num_sink_tokens, Rule{.min = 0, .max = 1 << 30},
       "First tokens of a sequence that a window still sees");
+  key("transfer_steps", liza.transfer_steps, kCount,
+      "In this many first steps the memory alone learns, layer by layer, to give what the window "
+      "lacks of full softmax attention");
+  key("transfer_learning_rate", liza.transfer_learning_rate, Rule{.min = 0},
+      "The memory's learning rate in these steps");
+  key("memory_lr_multiplier", liza.memory_lr_multiplier, Rule{.min = 0},
+      "The learning rate of a memory's maps and weights over training.learning_rate");
   key("target_modules", liza.target_modules, Rule{.choices = {"all"}},
       "Attentions that get a memory, by name or what follows a dot (`self_attn`, "
       "`layers.3.self_attn`), or `all`");

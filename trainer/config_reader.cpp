@@ -320,10 +320,11 @@ const YamlNode& nearest_node(const YamlNode& root, const std::string& path) {
 }
 
 void check_mag(const YamlNode& root, const std::string& prefix, const MagConfig& mag) {
-  if (mag.mode == "learned" && (mag.mag_weight <= 0 || mag.mag_weight >= 1)) {
+  if (has_learned_gate(mag) && (mag.mag_weight <= 0 || mag.mag_weight >= 1)) {
     const std::string key = prefix + "mag_weight";
     fail(nearest_node(root, key), key,
-         "must be above 0 and below 1 with mode learned, got " + number_to_yaml(mag.mag_weight));
+         "must be above 0 and below 1 with mode " + mag.mode + ", got " +
+             number_to_yaml(mag.mag_weight));
   }
   if (mag.mode == "cyclic" && mag.weight_list.empty()) {
     const std::string key = prefix + "weight_list";
@@ -336,11 +337,28 @@ void check_liza(const YamlNode& root, const std::string& prefix, const LizaConfi
   const auto refuse = [&](const char* key, const std::string& what) {
     fail(nearest_node(root, prefix + key), prefix + key, what);
   };
-  if (liza.base_scale_attn && liza.branch_scale == "match")
+  if (liza.implementation == "tptt") {
+    const OperatorMode& mode = find_operator_mode(liza.operator_mode);
+    const char* own = mode.beta == Gate::learned       ? "operator_mode"
+                      : liza.branch_scale == "learned" ? "branch_scale"
+                                                       : nullptr;
+    if (own) refuse(own, "is not what the Python package has: use it with implementation: exact");
+  }
+  if (liza.transfer_steps > 0 && !liza.max_self_attn_length)
+    refuse("transfer_steps", "needs max_self_attn_length: the memory learns what a window lacks");
+  if (liza.transfer_steps > 0 && !has_learned_gate(liza.mag))
+    refuse("transfer_steps",
+           "needs mag.mode token or learned, "
+           "whose gates learn where the memory is of use");
+  if ((liza.mag.mode == "token") != (liza.branch_scale == "learned"))
+    refuse("branch_scale", "learned and mag.mode: token go together: got branch_scale: " +
+                               liza.branch_scale + " and mag.mode: " + liza.mag.mode);
+  if (liza.base_scale_attn && liza.branch_scale != "none")
     refuse("base_scale_attn", "needs branch_scale: none, since both set the memory's size");
-  if (liza.mag.mode == "learned" && (liza.cross_gate || liza.base_scale_attn))
+  if (has_learned_gate(liza.mag) && (liza.cross_gate || liza.base_scale_attn))
     refuse(liza.cross_gate ? "cross_gate" : "base_scale_attn",
-           "does not go with mag.mode: learned, whose gates mix before the output projection");
+           "does not go with mag.mode: " + liza.mag.mode +
+               ", whose gates mix before the output projection");
 }
 
 void check_data(const YamlNode& root, const DataSection& data) {

@@ -1,5 +1,6 @@
 #include "trainer/config_warnings.h"
 
+#include "models/liza/operator_mode.h"
 #include "trainer/config_keys.h"
 #include "trainer/config_text.h"
 
@@ -47,7 +48,16 @@ std::vector<std::string> settings_without_effect(const Config& config) {
     warn(set && mag.mode != mode, std::string("liza.mag.") + key,
          std::string("it belongs to mag.mode ") + mode + ", and the mode is " + mag.mode);
   };
-  only_with(mag.gate_lr_multiplier != usual.gate_lr_multiplier, "gate_lr_multiplier", "learned");
+  warn(mag.gate_lr_multiplier != usual.gate_lr_multiplier && !memory_learns(*config.liza),
+       "liza.mag.gate_lr_multiplier", "nothing of this memory learns");
+  const LizaConfig& liza = *config.liza;
+  const bool maps = find_operator_mode(liza.operator_mode).beta == Gate::learned;
+  warn(liza.memory_lr_multiplier != LizaConfig().memory_lr_multiplier && !maps &&
+           mag.mode != "token",
+       "liza.memory_lr_multiplier", "this memory has no maps or weights that learn");
+  warn(liza.transfer_learning_rate != LizaConfig().transfer_learning_rate &&
+           liza.transfer_steps == 0,
+       "liza.transfer_learning_rate", "liza.transfer_steps is 0");
   only_with(mag.transition_step != usual.transition_step, "transition_step", "gradual");
   only_with(!mag.weight_list.empty(), "weight_list", "cyclic");
   return lines;

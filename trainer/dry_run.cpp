@@ -32,6 +32,7 @@ void print_shared(const RunHead& head, int64_t processes) {
 }  // namespace
 
 void dry_run(TrainingSetup& s) {
+  if (s.config.liza) s.config.liza->transfer_steps = 0;  // LoRA's take longer and more memory
   const LargestStep largest = largest_step(s.config, s.data);
   compute_step(s, largest.step);
   const auto start = std::chrono::steady_clock::now();

@@ -41,6 +41,7 @@ void print_gates(const fs::path& path) {
   const ReadFile file(path.string());
   std::map<std::pair<size_t, std::string>, double> layers;  // shorter names first: 9 before 10
   for (const TensorInfo& info : read_safetensors_header(file).tensors) {
+    if (!info.name.ends_with(".liza.gate")) continue;
     if (info.type != FileType::F32 || info.numel() < 1)
       throw Error(path.string() + ": tensor '" + info.name + "' is no gate: expected F32");
     std::vector<float> logits(info.numel());

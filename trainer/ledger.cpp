@@ -22,8 +22,8 @@ LizaMetrics liza_metrics(const CausalLM& model, const std::vector<LayerLedger>& 
   LizaMetrics out;
   for (int64_t i = 0; i < int64_t(ledger.size()); ++i) {
     const Attention& attention = model.attention(i);
-    out.mag_weight.push_back(attention.liza ? std::optional(attention.liza->mean_weight())
-                                            : std::nullopt);
+    const auto alike = attention.liza ? std::optional(attention.liza->mean_weight()) : std::nullopt;
+    out.mag_weight.push_back(ledger[i].mag_weight.defined() ? number(ledger[i].mag_weight) : alike);
     out.softmax_rms.push_back(number(ledger[i].softmax_rms));
     out.linear_rms.push_back(number(ledger[i].linear_rms));
     out.state_norm.push_back(number(ledger[i].state_norm));

@@ -155,6 +155,19 @@ at::Tensor sum_cross_entropy(const CausalLM& model, const at::Tensor& rows,
                                 model.config.final_logit_softcapping, need_grad);
 }
 
+at::Tensor transfer_loss(const CausalLM& model, const Batch& batch, double weight) {
+  c10::AutoGradMode no_grad(false);
+  int64_t layers = 0;
+  for (int64_t i = 0; i < model.config.num_hidden_layers; ++i)
+    layers += model.attention(i).transfers();
+  if (layers == 0) return at::zeros({}, at::TensorOptions(at::kFloat).device(model.device()));
+  Transfer transfer{weight / double(layers), {}};
+  ForwardOptions options;
+  options.transfer = &transfer;
+  model.hidden(batch.ids, model.context(batch.lengths, options));
+  return transfer.share * transfer.weight;
+}
+
 at::Tensor batch_loss(const CausalLM& model, const Batch& batch, const ForwardOptions& options) {
   const AttentionContext context = model.context(batch.lengths, options);
   const at::Tensor hidden = model.hidden(batch.ids, context);

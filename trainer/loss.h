@@ -16,6 +16,10 @@ int64_t loss_rows(int64_t all);
 at::Tensor sum_cross_entropy(const CausalLM& model, const at::Tensor& rows,
                              const at::Tensor& targets, const Dropout& dropout = {});
 
+/// Attention transfer over a batch: leaves in the memories' tensors the gradients of `weight` times
+/// the mean over layers of the share of the window's error that is left (Transfer), and returns it.
+at::Tensor transfer_loss(const CausalLM& model, const Batch& batch, double weight);
+
 /// Sum of the losses over the batch's targets.
 at::Tensor batch_loss(const CausalLM& model, const Batch& batch,
                       const ForwardOptions& options = {});

@@ -20,6 +20,7 @@ struct MetricsRow {
   int64_t step = 0;
   double epoch = 0;
   std::optional<double> loss = {};
+  std::optional<double> transfer_error = {};  // share of the window's error left; transfer steps
   std::optional<double> learning_rate = {};
   std::optional<double> mag_weight = {};  // mean over layers and heads
   std::optional<double> grad_norm = {};
@@ -34,6 +35,7 @@ struct MetricsRow {
 /// The scalars of a row and what is there of each layer, by the names users see; each named once.
 void visit_scalars(auto& row, auto&& value) {
   value("loss", row.loss);
+  value("transfer_error", row.transfer_error);
   value("learning_rate", row.learning_rate);
   value("mag_weight", row.mag_weight);
   value("grad_norm", row.grad_norm);

@@ -40,6 +40,7 @@ std::string clock_text(double seconds) {
 std::string progress_text(int64_t total_steps, const MetricsRow& row, double eta_seconds) {
   std::string text = "step " + std::to_string(row.step) + "/" + std::to_string(total_steps);
   if (row.loss) text += number(" loss %.4g", *row.loss);
+  if (row.transfer_error) text += number(" transfer_error %.4g", *row.transfer_error);
   if (row.eval_loss) text += number(" eval_loss %.4g", *row.eval_loss);
   if (row.learning_rate) text += number(" lr %.1e", *row.learning_rate);
   if (row.mag_weight) text += number(" mu %.3f", *row.mag_weight);

@@ -145,6 +145,8 @@ std::string layer_table(const LizaMetrics& first, const LizaMetrics& last) {
 std::string run_figures(const std::vector<MetricsRow>& rows) {
   using Row = const MetricsRow&;
   return "<div class='plots'>" + loss_figure(rows) +
+         plain_figure(rows, "Share of the window's error left, attention transfer",
+                      [](Row r) { return r.transfer_error; }) +
          plain_figure(rows, "Learning rate", [](Row r) { return r.learning_rate; }) +
          noisy_figure(rows, "Gradient norm", [](Row r) { return r.grad_norm; }) +
          noisy_figure(rows, "Tokens per second", [](Row r) { return r.tokens_per_second; }) +

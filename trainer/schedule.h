@@ -10,6 +10,14 @@ namespace tptt {
 /// Steps of warm-up: training.warmup_steps itself, or rounded up from a fraction of all steps.
 int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps);
 
+/// The learning rate of optimiser step `step` (from 0) of `total_steps`: lr_factor's over the steps
+/// after those of attention transfer; in these the memory's, whole for half of them, then falling
+/// to 0.
+double learning_rate_at(const Config& config, int64_t step, int64_t total_steps);
+
+/// Whether optimiser step `step` (from 0) is one of attention transfer.
+bool is_transfer_step(const Config& config, int64_t step);
+
 /// Factor on learning_rate for the optimiser step after `steps_done` ones; the formulas of
 /// Transformers' get_scheduler for linear, cosine (with min_lr_ratio cosine_with_min_lr), constant
 /// and constant_with_warmup; wsd falls as 1 - sqrt (arXiv 2405.18392).

@@ -23,6 +23,8 @@ const char* letter(Gate gate) {
       return "v";
     case Gate::key_value:
       return "kv";
+    case Gate::learned:  // not in the package: check_exportable refuses it
+      break;
   }
   return "";
 }
@@ -52,7 +54,7 @@ Json recurrent_config(const OperatorMode& mode) {
 std::string mode_of_parts(const Json& json, const std::string& where) {
   Json parts = json.contains("recurrent_config") ? json["recurrent_config"] : Json();
   if (parts.is_object() && json_int(parts, "order", where, 0) == 1) parts["trick"] = "dt";
-  for (const std::string& name : operator_modes())
+  for (const std::string& name : package_modes())
     if (parts == recurrent_config(find_operator_mode(name))) return name;
   throw Error(where + ": operator_mode is null and recurrent_config is none of the known modes");
 }
@@ -115,8 +117,8 @@ void check_exportable(const LizaConfig& liza) {
   };
   if (liza.implementation != "tptt")
     refuse("liza.implementation: " + liza.implementation, "liza.implementation: tptt");
-  if (liza.mag.mode == "learned")
-    refuse("liza.mag.mode: learned", "gradual, constant, cyclic or switch");
+  if (has_learned_gate(liza.mag))
+    refuse("liza.mag.mode: " + liza.mag.mode, "gradual, constant, cyclic or switch");
   if (liza.branch_scale != "none")
     refuse("liza.branch_scale: " + liza.branch_scale, "liza.branch_scale: none");
 }

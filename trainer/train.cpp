@@ -50,6 +50,14 @@ double mean(const std::vector<double>& values) {
   return sum;
 }
 
+// Over the layers that have one.
+double mean(const std::vector<std::optional<double>>& values) {
+  std::vector<double> known;
+  for (const auto& value : values)
+    if (value) known.push_back(*value);
+  return mean(known);
+}
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -148,10 +156,13 @@ class Run {
         setup_, state_.step,
         {.ledger = logged && config_.liza ? &ledger : nullptr, .signal = &caught_signal});
     const double norm = optimizer_.grad_norm();
-    const double lr = t.learning_rate * lr_factor(t, state_.step, total_);
+    const double lr = learning_rate_at(config_, state_.step, total_);
+    // LoRA begins with moments of its own: those of no step would make its first updates too large.
+    if (transfer_steps_ > 0 && state_.step == transfer_steps_) optimizer_.restart();
+    optimizer_.alike(r.transfer);
     if (r.targets == 0)
       throw Error("step " + std::to_string(state_.step + 1) + ": no target token");
-    if (state_.step == 0)
+    if (state_.step == transfer_steps_)
       if (const auto warning = first_loss_warning(r.loss, model_.config.vocab_size))
         log_warning(*warning);
     update(setup_, r.loss, norm, lr);
@@ -169,11 +180,11 @@ class Run {
   void log_step(const StepResult& r, const std::vector<LayerLedger>& ledger, double norm, double lr,
                 double seconds) {
     MetricsRow row = new_row();
-    row.loss = r.loss;
+    (r.transfer ? row.transfer_error : row.loss) = r.loss;
     row.learning_rate = lr;
     if (config_.liza) {
-      row.mag_weight = mean(mag_weights(model_));
-      row.liza = liza_metrics(model_, ledger);
+      if (!r.transfer) row.liza = liza_metrics(model_, ledger);
+      row.mag_weight = row.liza ? mean(row.liza->mag_weight) : mean(mag_weights(model_));
     }
     row.grad_norm = norm;
     row.target_tokens = r.targets;
@@ -233,7 +244,7 @@ class Run {
     const LossScore score = score_eval();
     if (state_.step == 0) state_.eval_loss_before = score.loss;
     eval_loss_ = score.loss;
-    if (state_.step > 0) take_evaluation(state_.best, score.loss, state_.step);
+    if (state_.step > transfer_steps_) take_evaluation(state_.best, score.loss, state_.step);
     if (!main_) return;
     records_->evaluated(state_.step, score.examples);
     MetricsRow row = new_row();
@@ -297,11 +308,17 @@ class Run {
     say_summary();
   }
 
+  // Of LoRA's, when those have begun: the optimiser begins anew with them.
+  int64_t skipped_steps() const {
+    const int64_t before = state_.step > transfer_steps_ ? transfer_steps_ : 0;
+    return state_.step - before - optimizer_.steps_done();
+  }
+
   void write_results(const std::string& adapter) {
     Json results = {{"adapter", adapter},
                     {"train_seconds", train_seconds_},
                     {"peak_rss_gb", peak_rss_gb()},
-                    {"skipped_steps", state_.step - optimizer_.steps_done()}};
+                    {"skipped_steps", skipped_steps()}};
     if (!data_.eval.empty()) {
       results["eval_loss"] = eval_loss_;
       results["eval_loss_before"] = state_.eval_loss_before;
@@ -340,6 +357,7 @@ class Run {
   CausalLM& model_ = *setup_.model;
   AdamW& optimizer_ = *setup_.optimizer;
   const int64_t total_ = setup_.total_steps;
+  const int64_t transfer_steps_ = config_.liza ? config_.liza->transfer_steps : 0;
   std::optional<Records> records_;  // of process 0
   Watchdog watchdog_;
   Progress progress_;

@@ -62,6 +62,7 @@ std::unique_ptr<AdamW> make_optimizer(CausalLM& model, const Config& config) {
   return std::make_unique<AdamW>(
       trainables(model), AdamWOptions{t.adam_beta1, t.adam_beta2, t.adam_epsilon, t.weight_decay,
                                       config.liza ? config.liza->mag.gate_lr_multiplier : 1,
+                                      config.liza ? config.liza->memory_lr_multiplier : 1,
                                       config.lora.loraplus_lr_ratio});
 }
 
@@ -118,6 +119,10 @@ void load_data(TrainingSetup& s) {
   if (!s.group.is_main()) load();
   s.benchmarks = benchmark_tasks(s.config.evaluation);
   s.total_steps = total_steps(s.config, s.data);
+  if (s.config.liza && s.config.liza->transfer_steps >= s.total_steps)
+    throw UsageError("liza.transfer_steps " + std::to_string(s.config.liza->transfer_steps) +
+                     " leaves LoRA none of the " + std::to_string(s.total_steps) +
+                     " steps; raise training.max_steps or num_train_epochs");
   if (const auto warning = eos_warning(s.data.train, read_model_config(s.files).eos_token_id))
     log_warning(*warning);
 }

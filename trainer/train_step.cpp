@@ -7,6 +7,7 @@
 
 #include "trainer/loss.h"
 #include "trainer/runtime.h"
+#include "trainer/schedule.h"
 
 namespace tptt {
 namespace {
@@ -39,7 +40,7 @@ StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& w
   Watch watch(model.device(), times != nullptr);
   const StepBatches all = step_batches(setup.config, setup.data, model.config.vocab_size,
                                        model.device(), step, setup.share);
-  StepResult result{0, all.tokens, all.targets};
+  StepResult result{0, all.tokens, all.targets, is_transfer_step(setup.config, step)};
   if (times) watch.lap(times->data);
   ForwardOptions options;
   options.neftune_noise_alpha = t.neftune_noise_alpha;
@@ -49,6 +50,12 @@ StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& w
   if (sync) sync->begin();
   at::Tensor total = at::zeros({}, at::TensorOptions(at::kDouble).device(model.device()));
   for (size_t i = 0; i < all.batches.size(); ++i) {
+    if (sync && i + 1 == all.batches.size() && result.transfer) sync->expect_last();
+    if (result.transfer) {
+      const double share = double(all.batches[i].ids.size(0)) / double(all.tokens);
+      total.add_(transfer_loss(model, all.batches[i], share).to(at::kDouble));
+      continue;
+    }
     options.dropout = DropoutKey{uint64_t(t.seed), uint64_t(step), all.numbers[i]};
     const at::Tensor loss = batch_loss(model, all.batches[i], options) / double(all.targets);
     if (times) watch.lap(times->forward);
@@ -71,6 +78,7 @@ double step_flops(CausalLM& model, const StepResult& r) {
   double layers = 0;
   for (const Linear* linear : model.linears())
     if (linear != &model.head()) layers += double(linear->in * linear->out) * linear->share;
+  if (r.transfer) return 2 * layers * double(r.tokens);
   const Linear& head = model.head();
   return 4 * layers * double(r.tokens) + 4 * double(head.in * head.out) * double(r.targets);
 }

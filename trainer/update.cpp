@@ -5,6 +5,7 @@
 #include "models/formats/error.h"
 #include "trainer/guard.h"
 #include "trainer/log.h"
+#include "trainer/schedule.h"
 
 namespace tptt {
 namespace {
@@ -28,10 +29,11 @@ void update(TrainingSetup& s, double loss, double norm, double learning_rate) {
   const double limit = s.config.training.max_grad_norm;
   std::optional<FirstUpdate> first;
   const auto parameters = trainables(*s.model);
-  if (!s.moved && learning_rate > 0) first.emplace(parameters);
+  const bool transfer = is_transfer_step(s.config, s.state.step);  // nothing may be hidden in it
+  if (!s.moved && learning_rate > 0 && !transfer) first.emplace(parameters);
   s.optimizer->step(learning_rate, limit > 0 && norm > limit ? limit / (norm + 1e-6) : 1);
   if (first) first->check(learning_rate);
-  s.moved |= learning_rate > 0;
+  s.moved |= learning_rate > 0 && !transfer;
 }
 
 }  // namespace tptt

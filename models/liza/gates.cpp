@@ -4,6 +4,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
@@ -79,16 +80,28 @@ struct Tokens {
   at::Tensor alpha, beta;  // [S, G, L, D]; alpha undefined: 1
 };
 
+// sigmoid(w . k + b), [S, G, L, D] of one number a token.
+at::Tensor learned_beta(const at::Tensor& k, const MemoryWeights& w) {
+  const at::Tensor weight = w.beta_weight.to(k.scalar_type()).unsqueeze(-1);  // [G, D, 1]
+  const at::Tensor bias = w.beta_bias.to(k.scalar_type()).view({-1, 1, 1});
+  return (at::matmul(k, weight) + bias).sigmoid().expand_as(k);
+}
+
+at::Tensor mapped(const at::Tensor& x, const at::Tensor& map) {
+  return map.defined() ? at::matmul(x, map.to(x.scalar_type())) : x;
+}
+
 Tokens make_tokens(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                   const OperatorMode& mode) {
+                   const OperatorMode& mode, const MemoryWeights& weights) {
   const auto gate = [&](Gate of) {
     if (of == Gate::key) return pooled_sigmoid(k);
     if (of == Gate::value) return pooled_sigmoid(v);
+    if (of == Gate::learned) return learned_beta(k, weights);
     return pooled_sigmoid(k) * pooled_sigmoid(v);
   };
   Tokens out;
-  out.q = features(q);
-  out.k = features(k);
+  out.q = features(mapped(q, weights.q_map));
+  out.k = features(mapped(k, weights.k_map));
   out.v = v * (1.0 / std::sqrt(double(v.size(-1))));
   out.beta = gate(mode.beta);
   if (mode.alpha != Gate::none) out.alpha = mode.alpha == mode.beta ? out.beta : gate(mode.alpha);
@@ -108,9 +121,9 @@ at::Tensor on_first(const at::Tensor& x, int64_t order) {
 }  // namespace
 
 DeltaRuleInput exact_inputs(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const OperatorMode& mode, const at::Tensor& lengths,
-                            at::ScalarType precision) {
-  Tokens tokens = make_tokens(q.to(precision), k.to(precision), v.to(precision), mode);
+                            const OperatorMode& mode, const MemoryWeights& weights,
+                            const at::Tensor& lengths, at::ScalarType precision) {
+  Tokens tokens = make_tokens(q.to(precision), k.to(precision), v.to(precision), mode, weights);
   at::Tensor log_alpha;
   if (tokens.alpha.defined()) log_alpha = tokens.alpha.mean(-1).log() / 64;  // over 64 tokens
   if (lengths.defined()) {
@@ -135,7 +148,7 @@ DeltaRuleInput exact_inputs(const at::Tensor& q, const at::Tensor& k, const at::
 
 TpttInput tptt_inputs(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                       const OperatorMode& mode, at::ScalarType precision) {
-  const Tokens tokens = make_tokens(q.to(precision), k.to(precision), v.to(precision), mode);
+  const Tokens tokens = make_tokens(q.to(precision), k.to(precision), v.to(precision), mode, {});
   const auto expanded = [&](const at::Tensor& x) {
     return virtual_tokens_tptt(x, mode.trick, mode.order);
   };

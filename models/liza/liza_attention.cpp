@@ -27,12 +27,20 @@ at::ScalarType precision_of(const LizaConfig& config) {
   return config.linear_precision == "float64" ? at::kDouble : at::kFloat;
 }
 
+at::Tensor or_undefined(const std::optional<at::Tensor>& x) {
+  return x.value_or(at::Tensor());
+}
+std::optional<at::Tensor> or_none(const at::Tensor& x) {
+  return x.defined() ? std::optional(x) : std::nullopt;
+}
+
 struct Output {
   at::Tensor o, state;
 };
 
-Output run_operator(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
-                    const at::Tensor& v, const at::Tensor& lengths, bool need_state) {
+Output run_operator(const LizaConfig& config, const MemoryWeights& weights, const at::Tensor& q,
+                    const at::Tensor& k, const at::Tensor& v, const at::Tensor& lengths,
+                    bool need_state) {
   const OperatorMode& mode = find_operator_mode(config.operator_mode);
   if (config.implementation == "tptt") {
     const TpttOutput out = tptt_operator(tptt_inputs(q, k, v, mode, precision_of(config)), {},
@@ -40,7 +48,7 @@ Output run_operator(const LizaConfig& config, const at::Tensor& q, const at::Ten
     return {out.o, out.state};
   }
   const DeltaRuleOutput out =
-      chunk_delta_rule(exact_inputs(q, k, v, mode, lengths, precision_of(config)), {},
+      chunk_delta_rule(exact_inputs(q, k, v, mode, weights, lengths, precision_of(config)), {},
                        config.max_chunk_size, need_state);
   return {out.o, out.state};
 }
@@ -66,15 +74,22 @@ variable_list grad_of(const variable_list& outputs, const variable_list& inputs,
 // again, and is most of what a step would otherwise keep.
 struct LizaMemory : torch::autograd::Function<LizaMemory> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k,
-                            const at::Tensor& v, const std::optional<at::Tensor>& lengths,
-                            const LizaConfig& config, at::Tensor* state_norm) {
-    ctx->save_for_backward({q, k, v, lengths.value_or(at::Tensor())});
+                            const at::Tensor& v, const std::optional<at::Tensor>& q_map,
+                            const std::optional<at::Tensor>& k_map,
+                            const std::optional<at::Tensor>& beta_weight,
+                            const std::optional<at::Tensor>& beta_bias,
+                            const std::optional<at::Tensor>& lengths, const LizaConfig& config,
+                            at::Tensor* state_norm) {
+    const MemoryWeights weights{or_undefined(q_map), or_undefined(k_map), or_undefined(beta_weight),
+                                or_undefined(beta_bias)};
+    ctx->save_for_backward({q, k, v, weights.q_map, weights.k_map, weights.beta_weight,
+                            weights.beta_bias, or_undefined(lengths)});
     ctx->saved_data["operator_mode"] = config.operator_mode;
     ctx->saved_data["implementation"] = config.implementation;
     ctx->saved_data["linear_precision"] = config.linear_precision;
     ctx->saved_data["max_chunk_size"] = config.max_chunk_size;
     const Output out =
-        run_operator(config, q, k, v, lengths.value_or(at::Tensor()), state_norm != nullptr);
+        run_operator(config, weights, q, k, v, or_undefined(lengths), state_norm != nullptr);
     if (state_norm) {
       const at::Tensor norm = at::linalg_vector_norm(out.state, 2, {-2, -1}).max();
       *state_norm = state_norm->defined() ? at::maximum(*state_norm, norm) : norm;
@@ -89,19 +104,20 @@ struct LizaMemory : torch::autograd::Function<LizaMemory> {
     config.implementation = ctx->saved_data["implementation"].toStringRef();
     config.linear_precision = ctx->saved_data["linear_precision"].toStringRef();
     config.max_chunk_size = ctx->saved_data["max_chunk_size"].toInt();
-    variable_list raw;
-    for (size_t i = 0; i < 3; ++i)
+    variable_list raw;  // q, k, v, then the memory's weights, as many as there are
+    for (size_t i = 0; i < 7 && saved[i].defined(); ++i)
       raw.push_back(saved[i].detach().requires_grad_(ctx->needs_input_grad(i)));
-    const variable_list g = config.implementation == "tptt"
-                                ? tptt_backward(config, raw, grads[0])
-                                : exact_backward(config, raw, saved[3], grads[0]);
-    return {g[0], g[1], g[2], {}, {}, {}};
+    variable_list g = config.implementation == "tptt"
+                          ? tptt_backward(config, raw, grads[0])
+                          : exact_backward(config, raw, saved[7], grads[0]);
+    g.resize(10);
+    return g;
   }
 
   static variable_list tptt_backward(const LizaConfig& config, const variable_list& raw,
                                      const at::Tensor& grad) {
     c10::AutoGradMode with_grad(true);
-    return grad_of({run_operator(config, raw[0], raw[1], raw[2], {}, false).o}, raw, {grad});
+    return grad_of({run_operator(config, {}, raw[0], raw[1], raw[2], {}, false).o}, raw, {grad});
   }
 
   static variable_list exact_backward(const LizaConfig& config, const variable_list& raw,
@@ -109,8 +125,10 @@ struct LizaMemory : torch::autograd::Function<LizaMemory> {
     DeltaRuleInput in;
     {
       c10::AutoGradMode with_grad(true);
-      in = exact_inputs(raw[0], raw[1], raw[2], find_operator_mode(config.operator_mode), lengths,
-                        precision_of(config));
+      const MemoryWeights weights =
+          raw.size() > 3 ? MemoryWeights{raw[3], raw[4], raw[5], raw[6]} : MemoryWeights{};
+      in = exact_inputs(raw[0], raw[1], raw[2], find_operator_mode(config.operator_mode), weights,
+                        lengths, precision_of(config));
     }
     const DeltaRuleGrad g = chunk_delta_rule_backward(in, {}, config.max_chunk_size, grad, {});
     return grad_of({in.q, in.k, in.v, in.beta, in.log_alpha}, raw,
@@ -183,8 +201,9 @@ GroupPast past_of(const LizaPast& past, const SegmentGroup& group) {
 
 // The operator over a window that begins with the last rows of the past, of whose inputs only the
 // new tokens' count.
-Output continue_operator(const LizaConfig& config, const at::Tensor& qw, const at::Tensor& kw,
-                         const at::Tensor& vw, const GroupPast& past, const at::Tensor& lengths) {
+Output continue_operator(const LizaConfig& config, const MemoryWeights& weights,
+                         const at::Tensor& qw, const at::Tensor& kw, const at::Tensor& vw,
+                         const GroupPast& past, const at::Tensor& lengths) {
   const OperatorMode& mode = find_operator_mode(config.operator_mode);
   const int64_t added = qw.size(2) - kLast;
   const auto newest = [&](at::Tensor& x, int64_t rows) {
@@ -197,8 +216,9 @@ Output continue_operator(const LizaConfig& config, const at::Tensor& qw, const a
     const TpttOutput out = tptt_operator(in, past.state.memory, 1);
     return {out.o, out.state};
   }
-  DeltaRuleInput in = exact_inputs(qw, kw, vw, mode, lengths.defined() ? lengths + kLast : lengths,
-                                   precision_of(config));
+  DeltaRuleInput in =
+      exact_inputs(qw, kw, vw, mode, weights, lengths.defined() ? lengths + kLast : lengths,
+                   precision_of(config));
   newest(in.q, 1);
   for (at::Tensor* x : {&in.k, &in.v, &in.beta, &in.log_alpha}) newest(*x, mode.order);
   in.lengths = lengths;
@@ -213,8 +233,8 @@ Output continue_operator(const LizaConfig& config, const at::Tensor& qw, const a
 
 }  // namespace
 
-at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
-                       const at::Tensor& v, const SegmentLayout& layout,
+at::Tensor liza_branch(const LizaConfig& config, const MemoryWeights& weights, const at::Tensor& q,
+                       const at::Tensor& k, const at::Tensor& v, const SegmentLayout& layout,
                        const std::optional<LizaPast>& past, LizaState* state,
                        at::Tensor* state_norm) {
   std::vector<at::Tensor> blocks;
@@ -224,7 +244,10 @@ at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::
                vp = heads_first(v, layout, group);
     if (!past && !state) {
       const auto lengths = group.lengths.defined() ? std::optional(group.lengths) : std::nullopt;
-      blocks.push_back(LizaMemory::apply(qp, kp, vp, lengths, config, state_norm).transpose(1, 2));
+      blocks.push_back(LizaMemory::apply(qp, kp, vp, or_none(weights.q_map), or_none(weights.k_map),
+                                         or_none(weights.beta_weight), or_none(weights.beta_bias),
+                                         lengths, config, state_norm)
+                           .transpose(1, 2));
       continue;
     }
     Output out;
@@ -233,9 +256,9 @@ at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::
       qp = at::cat({before.state.last_q, qp}, 2);
       kp = at::cat({before.state.last_k, kp}, 2);
       vp = at::cat({before.state.last_v, vp}, 2);
-      out = continue_operator(config, qp, kp, vp, before, group.lengths);
+      out = continue_operator(config, weights, qp, kp, vp, before, group.lengths);
     } else {
-      out = run_operator(config, qp, kp, vp, group.lengths, true);
+      out = run_operator(config, weights, qp, kp, vp, group.lengths, true);
     }
     blocks.push_back(out.o.transpose(1, 2));
     if (!state) continue;

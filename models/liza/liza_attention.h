@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/liza/liza_config.h"
+#include "models/liza/memory_weights.h"
 #include "models/segments.h"
 
 namespace tptt {
@@ -30,8 +31,8 @@ struct LizaPast {
 /// With neither, `state_norm` (null: not wanted) is set to the largest Frobenius norm of the
 /// memories at the sequences' ends. Returns [N, H, D] in linear_precision, before scaling and
 /// mixing.
-at::Tensor liza_branch(const LizaConfig& config, const at::Tensor& q, const at::Tensor& k,
-                       const at::Tensor& v, const SegmentLayout& layout,
+at::Tensor liza_branch(const LizaConfig& config, const MemoryWeights& weights, const at::Tensor& q,
+                       const at::Tensor& k, const at::Tensor& v, const SegmentLayout& layout,
                        const std::optional<LizaPast>& past, LizaState* state,
                        at::Tensor* state_norm = nullptr);
 

@@ -9,16 +9,21 @@ namespace tptt {
 
 /// Memory as Gate: how much of each layer's output is the memory's (docs/liza.md).
 struct MagConfig {
-  std::string mode = "learned";     // learned, gradual, constant, cyclic, switch
-  double mag_weight = 0.1;          // constant, switch: the weight; learned: where gates start
-  double initial_weight = 0.01;     // gradual
-  double final_weight = 0.5;        // gradual
-  int64_t transition_step = 100;    // gradual
+  std::string mode = "learned";   // learned, token, gradual, constant, cyclic, switch
+  double mag_weight = 0.1;        // constant, switch: the weight; learned, token: where gates start
+  double initial_weight = 0.01;   // gradual
+  double final_weight = 0.5;      // gradual
+  int64_t transition_step = 100;  // gradual
   std::vector<double> weight_list;  // cyclic
   double gate_lr_multiplier = 100;  // learned
   /// The mean weight in force when the adapter was saved; negative while training.
   double effective_weight = -1;
 };
+
+/// Whether mu is learned: one number a head, or that and what the query adds.
+inline bool has_learned_gate(const MagConfig& mag) {
+  return mag.mode == "learned" || mag.mode == "token";
+}
 
 /// The linear-attention memory beside softmax attention; names as in Python tptt.
 struct LizaConfig {
@@ -28,9 +33,12 @@ struct LizaConfig {
   std::string linear_precision = "float32";  // float32, float64
   bool cross_gate = false;
   bool base_scale_attn = false;
-  std::string branch_scale = "match";                 // match, none
-  std::optional<int64_t> max_self_attn_length;        // none: the softmax branch sees everything
-  int64_t num_sink_tokens = 4;                        // with max_self_attn_length
+  std::string branch_scale = "match";           // match, none, learned
+  std::optional<int64_t> max_self_attn_length;  // none: the softmax branch sees everything
+  int64_t num_sink_tokens = 4;                  // with max_self_attn_length
+  int64_t transfer_steps = 0;  // of the first steps, in which the memory alone learns
+  double transfer_learning_rate = 0.01;
+  double memory_lr_multiplier = 4;  // maps and weights of the memory, as gate_lr_multiplier
   std::vector<std::string> target_modules = {"all"};  // attentions, by name or last parts of it
   MagConfig mag;
 };

@@ -8,7 +8,10 @@
 #include <ATen/ops/sigmoid.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cmath>
+
 #include "models/kernels/dispatch.h"
+#include "models/kernels/gated_mix.h"
 #include "models/kernels/matched_mix.h"
 
 namespace tptt {
@@ -38,8 +41,38 @@ struct MatchedMix : torch::autograd::Function<MatchedMix> {
   }
 };
 
-bool mixes_at_once(const LizaConfig& config, const at::Tensor& soft, const at::Tensor& raw) {
-  return config.branch_scale == "match" && has_cpu_kernel(soft) && raw.scalar_type() == at::kFloat;
+// The same of a gate that the query has a say in and a size that is learned.
+struct GatedMixNode : torch::autograd::Function<GatedMixNode> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& soft, const at::Tensor& raw,
+                            const at::Tensor& q, const at::Tensor& gate,
+                            const at::Tensor& gate_weight, const at::Tensor& size) {
+    ctx->save_for_backward({soft, raw, q, gate, gate_weight, size});
+    return gated_mix({soft, raw, q, gate, gate_weight, size});
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto x = ctx->get_saved_variables();
+    const GatedMix g = gated_mix_backward(grads[0], {x[0], x[1], x[2], x[3], x[4], x[5]});
+    return {g.soft, g.raw, g.q, g.gate, g.gate_weight, g.size};
+  }
+};
+
+// What the memory's heads are multiplied by, [H]: their values were divided by sqrt(D).
+at::Tensor learned_size(const LizaLayer& layer, int64_t head_dim) {
+  return layer.scale.exp() * std::sqrt(double(head_dim));
+}
+
+// mu of each head and token, [N, H, 1], or of each head, [1, H, 1].
+at::Tensor gate_of(const LizaLayer& layer, const at::Tensor& q, at::ScalarType type) {
+  at::Tensor logits = layer.gate.to(type).view({1, -1, 1});
+  if (layer.gate_weight.defined())
+    logits = logits + (q.to(type) * layer.gate_weight.to(type)).sum(-1, true);
+  return logits.sigmoid();
+}
+
+bool mixes_at_once(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& raw) {
+  return layer.config.branch_scale == "match" && !layer.gate_weight.defined() &&
+         has_cpu_kernel(soft) && raw.scalar_type() == at::kFloat;
 }
 
 // mu of each head, [H] float32.
@@ -54,27 +87,51 @@ double LizaLayer::mean_weight() const {
   return gate.defined() ? gate.detach().sigmoid().mean().item<double>() : mag_weight;
 }
 
+std::vector<std::pair<const char*, at::Tensor>> learned_tensors(const LizaLayer& layer) {
+  const MemoryWeights& w = layer.weights;
+  std::vector<std::pair<const char*, at::Tensor>> all = {{"gate", layer.gate},
+                                                         {"gate_weight", layer.gate_weight},
+                                                         {"branch_scale", layer.scale},
+                                                         {"q_map", w.q_map},
+                                                         {"k_map", w.k_map},
+                                                         {"beta_weight", w.beta_weight},
+                                                         {"beta_bias", w.beta_bias}};
+  std::erase_if(all, [](const auto& named) { return !named.second.defined(); });
+  return all;
+}
+
 bool mixes_projected(const LizaConfig& config) {
   return config.cross_gate || config.base_scale_attn;
 }
 
-at::Tensor scale_branch(const LizaConfig& config, const at::Tensor& soft, const at::Tensor& lin) {
+at::Tensor mean_gate(const LizaLayer& layer, const at::Tensor& q) {
+  return gate_of(layer, q.detach(), at::kFloat).detach().mean();
+}
+
+at::Tensor scale_branch(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& lin) {
+  const LizaConfig& config = layer.config;
+  if (config.branch_scale == "learned")
+    return lin * learned_size(layer, lin.size(-1)).to(lin.scalar_type()).unsqueeze(-1);
   if (config.branch_scale != "match") return lin * mean_square(lin, {-2, -1}, kEps).rsqrt();
   const at::Tensor s = soft.to(lin.scalar_type());
   return lin * (mean_square(s, {-1}, kEps) / mean_square(lin, {-1}, kEps)).sqrt();
 }
 
-at::Tensor mag_mix(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& raw,
-                   bool linear_only) {
-  if (mixes_at_once(layer.config, soft, raw)) {
+at::Tensor mag_mix(const LizaLayer& layer, const at::Tensor& q, const at::Tensor& soft,
+                   const at::Tensor& raw, bool linear_only) {
+  if (mixes_at_once(layer, soft, raw)) {
     const at::Tensor mu = mix_weights(layer, soft.size(1));
     return MatchedMix::apply(soft, raw, linear_only ? at::ones_like(mu) : mu);
   }
-  const at::Tensor lin = scale_branch(layer.config, soft, raw);
+  if (layer.gate_weight.defined() && layer.scale.defined() && !linear_only &&
+      has_cpu_kernel(soft) && raw.scalar_type() == at::kFloat)
+    return GatedMixNode::apply(soft, raw, q, layer.gate, layer.gate_weight,
+                               learned_size(layer, raw.size(-1)));
+  const at::Tensor lin = scale_branch(layer, soft, raw);
   if (linear_only) return lin.to(soft.scalar_type());
   const at::Tensor s = soft.to(lin.scalar_type());
   if (!layer.gate.defined()) return at::lerp(s, lin, layer.mag_weight).to(soft.scalar_type());
-  const at::Tensor mu = layer.gate.sigmoid().to(s.scalar_type()).view({1, -1, 1});
+  const at::Tensor mu = gate_of(layer, q, s.scalar_type());
   return at::lerp(s, lin, mu.expand_as(s)).to(soft.scalar_type());
 }
 

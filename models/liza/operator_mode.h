@@ -4,10 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "models/liza/liza_config.h"
+
 namespace tptt {
 
-/// Which pooled projections a gate is the sigmoid of.
-enum class Gate { none, key, value, key_value };
+/// Which pooled projections a gate is the sigmoid of; `learned`: one number a head and token, from
+/// the key by weights of the memory's own, which also map q and k before they read and write.
+enum class Gate { none, key, value, key_value, learned };
 
 /// How one token becomes `order` virtual tokens: backward differences, rotations, their mean.
 enum class Trick { none, dt, rot, rdt };
@@ -25,5 +28,11 @@ struct OperatorMode {
 const OperatorMode& find_operator_mode(const std::string& name);
 
 std::vector<std::string> operator_modes();
+
+/// Those of them that the Python package has.
+std::vector<std::string> package_modes();
+
+/// Whether a memory of this configuration has tensors that learn, and lie in files.
+bool memory_learns(const LizaConfig& config);
 
 }  // namespace tptt

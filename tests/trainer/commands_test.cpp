@@ -115,8 +115,12 @@ TEST_CASE("generate, eval, logits, inspect and export work on a trained adapter"
   const TempDir dir;
   write_tiny_model(dir.path);
   const std::string model = (dir.path / "model").string(), run = (dir.path / "run").string();
-  REQUIRE(run_tptt("train " + write_tiny_config(dir.path, 12, "liza: {mag: {mag_weight: 0.2}}\n"))
-              .code == 0);
+  const char* liza = GENERATE(
+      "liza: {mag: {mag_weight: 0.2}}\n",
+      "liza: {operator_mode: learned_delta_rule, branch_scale: learned, max_self_attn_length: 4, "
+      "transfer_steps: 2, mag: {mode: token, mag_weight: 0.2}}\n");
+  REQUIRE(run_tptt("train " + write_tiny_config(dir.path, 12, liza)).code == 0);
+  CHECK(parse_json(read_text(dir.path / "run/results.json"), "results")["skipped_steps"] == 0);
   const std::string with_adapter = model + " --adapter " + run + "/adapter ";
 
   const Outcome generated =

@@ -63,15 +63,19 @@ double difference(const fs::path& a, const fs::path& b) {
 constexpr const char* kLearnedGates =
     "liza: {operator_mode: delta_rule, mag: {mode: learned, mag_weight: 0.3}}\n";
 
+constexpr const char* kTransfer =
+    "liza: {operator_mode: learned_delta_rule, branch_scale: learned, max_self_attn_length: 8, "
+    "transfer_steps: 2, mag: {mode: token, mag_weight: 0.3, gate_lr_multiplier: 2}}\n";
+
 /// A model, its rows, and the arguments of a run in `dir`/NAME with so many micro-batches of its
 /// own.
 struct Setting {
   TempDir dir;
   std::string config;
 
-  Setting() {
+  explicit Setting(const char* liza = kLearnedGates) {
     write_tiny_model(dir.path);
-    config = write_tiny_config(dir.path, 21, kLearnedGates);
+    config = write_tiny_config(dir.path, 21, liza);
   }
   fs::path run(const std::string& name) const { return dir.path / name; }
   std::string train(const std::string& name, int accumulation) const {
@@ -85,7 +89,7 @@ struct Setting {
 }  // namespace
 
 TEST_CASE("two and four processes train as one does with their global batch") {
-  const Setting s;
+  const Setting s(GENERATE(kLearnedGates, kTransfer));
   const Outcome alone = run_tptt(s.train("alone", 4));
   INFO(alone.text);
   REQUIRE(alone.code == 0);
@@ -103,7 +107,8 @@ TEST_CASE("two and four processes train as one does with their global batch") {
     const auto rows = metrics_of(s.run(name));
     REQUIRE(rows.size() == expected.size());
     for (size_t i = 0; i < rows.size(); ++i)
-      for (const char* key : {"loss", "eval_loss", "grad_norm", "target_tokens"}) {
+      for (const char* key :
+           {"loss", "transfer_error", "eval_loss", "grad_norm", "target_tokens"}) {
         REQUIRE(rows[i].contains(key) == expected[i].contains(key));
         if (rows[i].contains(key))
           CHECK(double(rows[i][key]) == Approx(double(expected[i][key])).margin(1e-5));

@@ -17,6 +17,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kGates = "liza: {operator_mode: gated_delta_rule, mag: {mode: learned}}\n";
+constexpr const char* kTransfer =
+    "liza: {operator_mode: learned_delta_rule, branch_scale: learned, max_self_attn_length: 4, "
+    "num_sink_tokens: 1, transfer_steps: 6, mag: {mode: token, gate_lr_multiplier: 4}}\n";
+
 /// A run of 20 steps with all that has a state of its own: packing, accumulation, dropout, noise,
 /// learned gates, a schedule, several epochs, evaluations, the best of them kept.
 struct LongRun {
@@ -26,10 +31,9 @@ struct LongRun {
   double seconds = 1e9;  // of the quickest run so far
   std::mt19937 random{11};
 
-  LongRun() {
+  explicit LongRun(const char* liza = kGates) {
     write_tiny_model(dir.path);
-    const std::string config = write_tiny_config(
-        dir.path, 40, "liza: {operator_mode: gated_delta_rule, mag: {mode: learned}}\n");
+    const std::string config = write_tiny_config(dir.path, 40, liza);
     arguments = {"train",
                  config,
                  "data.packing=true",
@@ -136,7 +140,7 @@ fs::path checkpoint(const fs::path& run, int step) {
 }  // namespace
 
 TEST_CASE("a run stopped after any of its steps ends as if it had not been") {
-  LongRun r;
+  LongRun r(GENERATE(kGates, kTransfer));
   REQUIRE(r.go().code == 0);
   const Left whole = left_by(r.run);
   REQUIRE(whole.metrics.size() >= 20 + 7);

@@ -90,27 +90,37 @@ class Recall {
     Json rows = Json::array();
     const int64_t length = *std::max_element(flags_.lengths.begin(), flags_.lengths.end());
     for (const std::string& branch : branches_) {
+      std::vector<std::vector<double>> windows;  // loss of each bucket, window by window
       std::vector<Score> buckets(1);
       for (int64_t end = kFirstBucket; end < length; end *= 2) buckets.emplace_back();
       for (int64_t sample = 0; sample < flags_.samples; ++sample) {
         const RecallItem item = make_window(text_, length, uint64_t(flags_.seed), uint64_t(sample));
         const auto tokens = score(branch, item);
+        const std::vector<Score> before = buckets;
         int64_t end = kFirstBucket;
         for (size_t i = 0, bucket = 0; i < tokens.size(); ++i) {
           if (item.answers[i].first >= end) end *= 2, ++bucket;
           buckets[bucket].log_prob += tokens[i].log_prob;
           ++buckets[bucket].tokens;
         }
+        windows.emplace_back();
+        for (size_t b = 0; b < buckets.size(); ++b)
+          windows.back().push_back((before[b].log_prob - buckets[b].log_prob) /
+                                   double(buckets[b].tokens - before[b].tokens));
       }
       int64_t begin = 0, end = kFirstBucket;
-      for (const Score& bucket : buckets) {
+      for (size_t b = 0; b < buckets.size(); ++b) {
+        const Score& bucket = buckets[b];
+        Json losses = Json::array();
+        for (const auto& window : windows) losses.push_back(window[b]);
         const double loss = -bucket.log_prob / double(bucket.tokens);
         rows.push_back({{"branch", branch},
                         {"begin", begin},
                         {"end", std::min(end, length)},
                         {"loss", loss},
                         {"perplexity", std::exp(loss)},
-                        {"tokens", bucket.tokens}});
+                        {"tokens", bucket.tokens},
+                        {"losses", losses}});
         begin = end, end *= 2;
       }
     }

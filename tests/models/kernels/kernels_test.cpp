@@ -27,6 +27,7 @@
 #include "models/kernels/cross_entropy.h"
 #include "models/kernels/few_rows.h"
 #include "models/kernels/gated.h"
+#include "models/kernels/gated_mix.h"
 #include "models/kernels/gemm.h"
 #include "models/kernels/low_rank.h"
 #include "models/kernels/matched_mix.h"
@@ -369,6 +370,26 @@ TEST_CASE("features of nothing are nothing") {
   const at::Tensor zero = at::zeros({1, 1, 2, 8}), g = at::ones({1, 1, 2, 8});
   CHECK(normed_silu(zero).equal(zero));
   CHECK(apart(normed_silu_backward(g, zero), g * 0.5e6) < 1e-6);  // silu'(0) / 1e-6
+}
+
+TEST_CASE("a memory is mixed by a gate of the query, and all six get their gradients") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const auto [soft, soft64] = numbers({130, 3, 40}, type);
+  const auto [q, q64] = numbers({130, 3, 40}, type);
+  const auto [g, g64] = numbers({130, 3, 40}, type);
+  const GatedMix in{soft, normal({130, 3, 40}), q, normal({3}), normal({3, 40}) / 5, at::rand({3})};
+  const at::Tensor s = leaf(in.soft), r = leaf(in.raw), query = leaf(q), gate = leaf(in.gate),
+                   weight = leaf(in.gate_weight), size = leaf(in.size);
+  const at::Tensor mu = (gate + (query * weight).sum(-1)).sigmoid().unsqueeze(-1);
+  const at::Tensor mixed = s * (1 - mu) + mu * r * size.unsqueeze(-1);
+  CHECK(apart(gated_mix(in), mixed) < bound(type));
+  const GatedMix got = gated_mix_backward(g, in);
+  CHECK(apart(got.soft, gradient(mixed, s, g64)) < bound(type));
+  CHECK(apart(got.raw, gradient(mixed, r, g64)) < bound(at::kFloat));
+  CHECK(apart(got.q, gradient(mixed, query, g64)) < bound(type));
+  for (const auto& [mine, theirs] :
+       {std::pair(got.gate, gate), std::pair(got.gate_weight, weight), std::pair(got.size, size)})
+    CHECK(apart(mine, gradient(mixed, theirs, g64)) < 10 * bound(at::kFloat));
 }
 
 TEST_CASE("a memory is mixed in the softmax's size, and so are the gradients") {

@@ -35,6 +35,12 @@ at::Tensor expected_beta(const std::string& mode, const at::Tensor& k, const at:
   return gate_at(k, t);
 }
 
+// sigmoid(w . k + b) of k [G, D], the same for all of D.
+at::Tensor learned_beta(const at::Tensor& k, const MemoryWeights& weights) {
+  const at::Tensor beta = at::sigmoid((k * weights.beta_weight).sum(-1) + weights.beta_bias);
+  return beta.unsqueeze(-1).expand_as(k);
+}
+
 at::Tensor silu_normed(const at::Tensor& x) {
   const at::Tensor silu = x * at::sigmoid(x);
   return silu / silu.norm(2, {-1}, true);
@@ -90,18 +96,31 @@ TEST_CASE("exact inputs are the formulas', token by token") {
                    v = at::randn({S, G, L, D}, options);
   const std::vector<int64_t> lengths{7, 4};
   const OperatorMode& row = find_operator_mode(mode);
-  const DeltaRuleInput in = exact_inputs(q, k, v, row, at::tensor(lengths, at::kLong), at::kDouble);
+  MemoryWeights weights;
+  const bool learned = mode == "learned_delta_rule";
+  if (learned)
+    weights = {at::randn({H, D, D}, options), at::randn({G, D, D}, options),
+               at::randn({G, D}, options), at::randn({G}, options)};
+  const auto mapped = [](const at::Tensor& x, const at::Tensor& map) {  // [heads, D], [heads, D, D]
+    return map.defined() ? at::einsum("hd,hde->he", {x, map}) : x;
+  };
+  const DeltaRuleInput in =
+      exact_inputs(q, k, v, row, weights, at::tensor(lengths, at::kLong), at::kDouble);
   CHECK(in.log_alpha.defined() == is_gated(mode));
   CHECK(in.activated == (mode == "delta_rule_gelu"));
   for (int64_t s = 0; s < S; ++s) {
     for (int64_t t = 0; t < lengths[s]; ++t) {
-      CHECK(worst(in.q[s].select(1, t), silu_normed(q[s].select(1, t))) < kTight);
-      check_tokens(in.k[s], mode, t, [&](int64_t i) { return silu_normed(k[s].select(1, i)); });
+      CHECK(worst(in.q[s].select(1, t), silu_normed(mapped(q[s].select(1, t), weights.q_map))) <
+            kTight);
+      check_tokens(in.k[s], mode, t, [&](int64_t i) {
+        return silu_normed(mapped(k[s].select(1, i), weights.k_map));
+      });
       check_tokens(in.v[s], mode, t,
                    [&](int64_t i) { return v[s].select(1, i) / std::sqrt(double(D)); });
       for (int64_t j = 0; j < row.order; ++j)
-        CHECK(worst(in.beta[s].select(1, t * row.order + j), expected_beta(mode, k[s], v[s], t)) <
-              kTight);
+        CHECK(worst(in.beta[s].select(1, t * row.order + j),
+                    learned ? learned_beta(k[s].select(1, t), weights)
+                            : expected_beta(mode, k[s], v[s], t)) < kTight);
       for (int64_t j = 0; in.log_alpha.defined() && j < row.order; ++j) {
         const at::Tensor decay = gate_at(k[s], t).mean(-1).log() / 64;
         CHECK(worst(in.log_alpha[s].select(1, t * row.order + j), j == 0 ? decay : decay * 0) <
@@ -118,7 +137,7 @@ TEST_CASE("exact inputs are the formulas', token by token") {
 
 TEST_CASE("the package's inputs are its formulas, token by token") {
   at::manual_seed(8);
-  const auto mode = GENERATE(from_range(operator_modes()));
+  const auto mode = GENERATE(from_range(package_modes()));
   INFO(mode);
   const int64_t H = 4, G = 2, L = 5, D = 5;
   const auto options = at::TensorOptions().dtype(at::kDouble);

@@ -165,6 +165,24 @@ TEST_CASE("what starts from the package's recipe and what does not go together")
              Contains("'liza.base_scale_attn' needs branch_scale: none"));
   CHECK_THAT(refusal(kMinimal + "liza: {cross_gate: true}"),
              Contains("'liza.cross_gate' does not go with mag.mode: learned"));
+  CHECK_THAT(
+      refusal(kMinimal + "liza: {branch_scale: learned, mag: {mode: token}, cross_gate: true}"),
+      Contains("'liza.cross_gate' does not go with mag.mode: token"));
+  CHECK_THAT(refusal(kMinimal + "liza: {mag: {mode: token, mag_weight: 0}}"),
+             Contains("must be above 0 and below 1 with mode token"));
+  CHECK_THAT(
+      refusal(kMinimalUnpacked + "liza: {implementation: tptt, operator_mode: learned_delta_rule}"),
+      Contains("'liza.operator_mode' is not what the Python package has"));
+  CHECK_THAT(refusal(kMinimalUnpacked +
+                     "liza: {implementation: tptt, branch_scale: learned, mag: {mode: token}}"),
+             Contains("'liza.branch_scale' is not what the Python package has"));
+  CHECK_THAT(refusal(kMinimal + "liza: {transfer_steps: 3}"),
+             Contains("'liza.transfer_steps' needs max_self_attn_length"));
+  CHECK_THAT(refusal(kMinimal + "liza: {transfer_steps: 3, max_self_attn_length: 8, "
+                                "mag: {mode: constant}}"),
+             Contains("'liza.transfer_steps' needs mag.mode token or learned"));
+  CHECK_THAT(refusal(kMinimal + "liza: {mag: {mode: token}}"),
+             Contains("'liza.branch_scale' learned and mag.mode: token go together"));
   CHECK_THAT(refusal(kMinimal + "liza: {target_modules: []}"), Contains("empty list"));
 }
 

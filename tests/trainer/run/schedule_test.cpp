@@ -37,6 +37,23 @@ TEST_CASE("learning rate schedules are those of Transformers") {
   check(factors("constant_with_warmup", 2, 4), {0, 0.5, 1, 1, 1});
 }
 
+TEST_CASE("attention transfer has a schedule of its own before LoRA's") {
+  Config config;
+  config.training.learning_rate = 2;
+  config.training.lr_scheduler_type = "linear";
+  config.training.warmup_steps = 1;
+  config.liza.emplace().transfer_steps = 4;
+  config.liza->transfer_learning_rate = 6;
+  std::vector<double> rates;
+  for (int64_t step = 0; step < 9; ++step) rates.push_back(learning_rate_at(config, step, 9));
+  check(rates, {6, 6, 6, 3, 0, 2, 1.5, 1, 0.5});
+  CHECK(is_transfer_step(config, 3));
+  CHECK_FALSE(is_transfer_step(config, 4));
+  config.liza.reset();
+  CHECK_FALSE(is_transfer_step(config, 0));
+  CHECK(learning_rate_at(config, 1, 9) == 2);
+}
+
 TEST_CASE("the rate ends where min_lr_ratio says") {
   TrainingSection training;
   training.min_lr_ratio = 0.1;

@@ -112,7 +112,7 @@ TEST_CASE("tensors that are no LoRA matrices are not exported") {
 }
 
 TEST_CASE("an exported configuration reads back as the same function") {
-  for (const std::string& mode : operator_modes()) {
+  for (const std::string& mode : package_modes()) {
     const TempDir dir, base;
     AdapterConfig config = exportable();
     config.liza->operator_mode = mode;
