@@ -164,6 +164,8 @@ def compare(label, settings, name, more, own_start=False):
     # in PEFT are held to five times that. Ten steps amplify what rounding began: the two trained models are held to 1e-2 of the way.
     good = loss < 1e-4 and ours < 1e-5 and theirs < 1e-5 and drift < 1e-2 * moved and not complaints
     failed += not good
+    if not good:
+        print("losses here ", losses, "\nand in PEFT", losses_there)
     print(f"{'ok    ' if good else 'FAILED'} {label}: losses within {loss:.1e}; logits, by the largest: our adapter here and in PEFT within "
           f"{ours:.1e}, PEFT's {theirs:.1e}; the two trained models {drift:.1e}, moved by {moved:.2f} {complaints[:1]}", flush=True)
 
