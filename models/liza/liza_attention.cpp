@@ -14,6 +14,7 @@
 
 #include "models/host_tensor.h"
 #include "models/liza/gates.h"
+#include "models/optional_tensor.h"
 
 namespace tptt {
 namespace {
@@ -25,13 +26,6 @@ constexpr int64_t kLast = 3;  // rows that pooled gates and differences of the n
 
 at::ScalarType precision_of(const LizaConfig& config) {
   return config.linear_precision == "float64" ? at::kDouble : at::kFloat;
-}
-
-at::Tensor or_undefined(const std::optional<at::Tensor>& x) {
-  return x.value_or(at::Tensor());
-}
-std::optional<at::Tensor> or_none(const at::Tensor& x) {
-  return x.defined() ? std::optional(x) : std::nullopt;
 }
 
 struct Output {

@@ -8,6 +8,7 @@
 
 #include "models/kernels/chunk_delta.h"
 #include "models/liza/chunks.h"
+#include "models/optional_tensor.h"
 
 namespace tptt {
 namespace {
@@ -30,13 +31,6 @@ DeltaRuleOutput forward_of(const DeltaRuleInput& in, const at::Tensor& state, in
   if (has_chunk_kernel(in)) return chunk_delta_forward(in, state, chunk_size, need_final_state);
   const Chunks x = make_chunks(in, state, chunk_size, need_final_state);
   return {outputs(x), x.final_state};
-}
-
-at::Tensor or_undefined(const std::optional<at::Tensor>& x) {
-  return x.value_or(at::Tensor());
-}
-std::optional<at::Tensor> or_none(const at::Tensor& x) {
-  return x.defined() ? std::optional(x) : std::nullopt;
 }
 
 // Saves its inputs only.
