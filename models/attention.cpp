@@ -15,6 +15,9 @@
 namespace tptt {
 namespace {
 
+// A window's error of that share of the output's power or less is rounding.
+constexpr double kNothingHidden = 1e-6;
+
 // Attention in blocks of sequences of like length, behind their past where they have one.
 at::Tensor prefill(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                    const AttentionContext& context, const AttentionWindow& window,
@@ -134,9 +137,6 @@ Attention make_attention(const AttentionConfig& c, const NormConfig& norm, const
   }
   return a;
 }
-
-// A window's error of that share of the output's power or less is rounding.
-constexpr double kNothingHidden = 1e-6;
 
 bool Attention::transfers() const {
   const AttentionWindow full = window(Branch::softmax), mixed = window(Branch::mixed);

@@ -7,7 +7,7 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
-#include <set>
+#include <map>
 
 namespace tptt {
 
@@ -29,45 +29,43 @@ double AdamW::grad_norm() const {
   return total.defined() ? std::sqrt(total.item<double>()) : 0;
 }
 
-void AdamW::step(double learning_rate, double grad_scale) {
+void AdamW::step(double learning_rate, double grad_scale, bool one_rate) {
   c10::AutoGradMode no_grad(false);
   ++steps_;
-  for (const Trainable& p : parameters_) {
+  std::map<std::pair<double, bool>, std::vector<size_t>> groups;  // by multiplier, and gates or not
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Trainable& p = parameters_[i];
     at::Tensor grad = p.tensor.grad();
-    if (grad.defined() && grad_scale != 1) grad.mul_(grad_scale);
+    if (!grad.defined()) continue;
+    if (grad_scale != 1) grad.mul_(grad_scale);
+    groups[{multiplier(p, one_rate), p.kind == TrainableKind::gate}].push_back(i);
   }
-  std::set<std::pair<double, bool>> groups;
-  for (const Trainable& p : parameters_)
-    groups.emplace(multiplier(p), p.kind == TrainableKind::gate);
-  for (const auto& [multiplier, gates] : groups) step_group(multiplier, gates, learning_rate);
+  for (const auto& [kind, group] : groups)
+    step_group(group, learning_rate * kind.first, /*gates=*/kind.second);
   zero_grad();
 }
 
-double AdamW::multiplier(const Trainable& p) const {
-  if (alike_) return 1;
+double AdamW::multiplier(const Trainable& p, bool one_rate) const {
+  if (one_rate) return 1;
   if (p.kind == TrainableKind::gate)
     return p.tensor.dim() > 1 ? options_.memory_lr_multiplier : options_.gate_lr_multiplier;
   const bool with_b = p.kind == TrainableKind::lora_b || p.tensor.dim() == 1;
   return with_b ? options_.loraplus_lr_ratio : 1;
 }
 
-void AdamW::step_group(double multiplier, bool gates, double learning_rate) {
+void AdamW::step_group(const std::vector<size_t>& group, double learning_rate, bool gates) {
   std::vector<at::Tensor> params, grads, avg, avg_sq, steps;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
+  for (const size_t i : group) {
     const at::Tensor& p = parameters_[i].tensor;
-    const Trainable& t = parameters_[i];
-    const bool in_group = this->multiplier(t) == multiplier;
-    if (!in_group || (t.kind == TrainableKind::gate) != gates || !p.grad().defined()) continue;
     params.push_back(p);
     grads.push_back(p.grad());
     avg.push_back(exp_avg_[i]);
     avg_sq.push_back(exp_avg_sq_[i]);
     steps.push_back(at::full({}, double(steps_), p.options().requires_grad(false)));
   }
-  if (params.empty()) return;
-  at::_fused_adamw_(params, grads, avg, avg_sq, {}, steps, learning_rate * multiplier,
-                    options_.beta1, options_.beta2, gates ? 0 : options_.weight_decay,
-                    options_.epsilon, false, false);
+  at::_fused_adamw_(params, grads, avg, avg_sq, {}, steps, learning_rate, options_.beta1,
+                    options_.beta2, gates ? 0 : options_.weight_decay, options_.epsilon, false,
+                    false);
   // The fused update does not count as a change, which DoRA's cached norms are told by.
   for (const at::Tensor& p : params) p.unsafeGetTensorImpl()->bump_version();
 }

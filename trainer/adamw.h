@@ -23,14 +23,13 @@ class AdamW {
 
   /// L2 norm of all gradients, summed in double.
   double grad_norm() const;
-  /// One update with gradients multiplied by `grad_scale` (clipping); clears the gradients.
-  void step(double learning_rate, double grad_scale);
+  /// One update with gradients multiplied by `grad_scale` (clipping); clears the gradients. With
+  /// `one_rate` no kind of parameter has a rate of its own.
+  void step(double learning_rate, double grad_scale, bool one_rate = false);
   void zero_grad();
 
   /// Moments by name ("<parameter>.exp_avg", ".exp_avg_sq"), for checkpoints; shared storage.
   std::vector<std::pair<std::string, at::Tensor>> state() const;
-  /// Whether all parameters have one learning rate, or each kind its own.
-  void alike(bool alike) { alike_ = alike; }
   /// Forgets moments and steps.
   void restart();
   int64_t steps_done() const { return steps_; }
@@ -38,14 +37,13 @@ class AdamW {
 
  private:
   // What a parameter's learning rate is multiplied by.
-  double multiplier(const Trainable& p) const;
-  void step_group(double multiplier, bool gates, double learning_rate);
+  double multiplier(const Trainable& p, bool one_rate) const;
+  void step_group(const std::vector<size_t>& group, double learning_rate, bool gates);
 
   std::vector<Trainable> parameters_;
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_;
   AdamWOptions options_;
   int64_t steps_ = 0;
-  bool alike_ = false;
 };
 
 }  // namespace tptt

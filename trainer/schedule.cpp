@@ -49,15 +49,15 @@ double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t to
 
 double learning_rate_at(const Config& config, int64_t step, int64_t total_steps) {
   const TrainingSection& t = config.training;
-  const int64_t transfers = config.liza ? config.liza->transfer_steps : 0;
+  const int64_t transfers = num_transfer_steps(config);
   if (step < transfers)
     return config.liza->transfer_learning_rate *
            std::min(1.0, 2 * ratio(transfers - step, transfers));
   return t.learning_rate * lr_factor(t, step - transfers, total_steps - transfers);
 }
 
-bool is_transfer_step(const Config& config, int64_t step) {
-  return config.liza && step < config.liza->transfer_steps;
+int64_t num_transfer_steps(const Config& config) {
+  return config.liza ? config.liza->transfer_steps : 0;
 }
 
 bool mag_alternates(const MagConfig& mag) {

@@ -15,8 +15,8 @@ int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps);
 /// to 0.
 double learning_rate_at(const Config& config, int64_t step, int64_t total_steps);
 
-/// Whether optimiser step `step` (from 0) is one of attention transfer.
-bool is_transfer_step(const Config& config, int64_t step);
+/// How many of the first optimiser steps are of attention transfer.
+int64_t num_transfer_steps(const Config& config);
 
 /// Factor on learning_rate for the optimiser step after `steps_done` ones; the formulas of
 /// Transformers' get_scheduler for linear, cosine (with min_lr_ratio cosine_with_min_lr), constant

@@ -157,9 +157,6 @@ class Run {
         {.ledger = logged && config_.liza ? &ledger : nullptr, .signal = &caught_signal});
     const double norm = optimizer_.grad_norm();
     const double lr = learning_rate_at(config_, state_.step, total_);
-    // LoRA begins with moments of its own: those of no step would make its first updates too large.
-    if (transfer_steps_ > 0 && state_.step == transfer_steps_) optimizer_.restart();
-    optimizer_.alike(r.transfer);
     if (r.targets == 0)
       throw Error("step " + std::to_string(state_.step + 1) + ": no target token");
     if (state_.step == transfer_steps_)
@@ -357,7 +354,7 @@ class Run {
   CausalLM& model_ = *setup_.model;
   AdamW& optimizer_ = *setup_.optimizer;
   const int64_t total_ = setup_.total_steps;
-  const int64_t transfer_steps_ = config_.liza ? config_.liza->transfer_steps : 0;
+  const int64_t transfer_steps_ = num_transfer_steps(config_);
   std::optional<Records> records_;  // of process 0
   Watchdog watchdog_;
   Progress progress_;

@@ -16,6 +16,7 @@
 #include "trainer/log.h"
 #include "trainer/run_json.h"
 #include "trainer/runtime.h"
+#include "trainer/schedule.h"
 
 namespace tptt {
 namespace {
@@ -119,8 +120,8 @@ void load_data(TrainingSetup& s) {
   if (!s.group.is_main()) load();
   s.benchmarks = benchmark_tasks(s.config.evaluation);
   s.total_steps = total_steps(s.config, s.data);
-  if (s.config.liza && s.config.liza->transfer_steps >= s.total_steps)
-    throw UsageError("liza.transfer_steps " + std::to_string(s.config.liza->transfer_steps) +
+  if (const int64_t transfers = num_transfer_steps(s.config); transfers >= s.total_steps)
+    throw UsageError("liza.transfer_steps " + std::to_string(transfers) +
                      " leaves LoRA none of the " + std::to_string(s.total_steps) +
                      " steps; raise training.max_steps or num_train_epochs");
   if (const auto warning = eos_warning(s.data.train, read_model_config(s.files).eos_token_id))

@@ -40,7 +40,7 @@ StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& w
   Watch watch(model.device(), times != nullptr);
   const StepBatches all = step_batches(setup.config, setup.data, model.config.vocab_size,
                                        model.device(), step, setup.share);
-  StepResult result{0, all.tokens, all.targets, is_transfer_step(setup.config, step)};
+  StepResult result{0, all.tokens, all.targets, step < num_transfer_steps(setup.config)};
   if (times) watch.lap(times->data);
   ForwardOptions options;
   options.neftune_noise_alpha = t.neftune_noise_alpha;
@@ -50,7 +50,7 @@ StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& w
   if (sync) sync->begin();
   at::Tensor total = at::zeros({}, at::TensorOptions(at::kDouble).device(model.device()));
   for (size_t i = 0; i < all.batches.size(); ++i) {
-    if (sync && i + 1 == all.batches.size() && result.transfer) sync->expect_last();
+    if (sync && i + 1 == all.batches.size()) sync->expect_last();
     if (result.transfer) {
       const double share = double(all.batches[i].ids.size(0)) / double(all.tokens);
       total.add_(transfer_loss(model, all.batches[i], share).to(at::kDouble));
@@ -60,7 +60,6 @@ StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& w
     const at::Tensor loss = batch_loss(model, all.batches[i], options) / double(all.targets);
     if (times) watch.lap(times->forward);
     options.ledger = nullptr;  // the first micro-batch stands for all
-    if (sync && i + 1 == all.batches.size()) sync->expect_last();
     loss.backward();
     total.add_(loss.detach().to(at::kDouble));
     if (times) watch.lap(times->backward);

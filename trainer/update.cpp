@@ -24,14 +24,19 @@ void skip(TrainingSetup& s) {
 }  // namespace
 
 void update(TrainingSetup& s, double loss, double norm, double learning_rate) {
+  const int64_t transfers = num_transfer_steps(s.config);
+  const bool transfer = s.state.step < transfers;
+  // LoRA begins with moments of its own: those of no step would make its first updates too large.
+  if (transfers > 0 && s.state.step == transfers) s.optimizer->restart();
   if (!std::isfinite(loss) || !std::isfinite(norm)) return skip(s);
   s.state.skipped_in_a_row = 0;
   const double limit = s.config.training.max_grad_norm;
   std::optional<FirstUpdate> first;
   const auto parameters = trainables(*s.model);
-  const bool transfer = is_transfer_step(s.config, s.state.step);  // nothing may be hidden in it
+  // A transfer step moves nothing where the window hides nothing.
   if (!s.moved && learning_rate > 0 && !transfer) first.emplace(parameters);
-  s.optimizer->step(learning_rate, limit > 0 && norm > limit ? limit / (norm + 1e-6) : 1);
+  s.optimizer->step(learning_rate, limit > 0 && norm > limit ? limit / (norm + 1e-6) : 1,
+                    /*one_rate=*/transfer);
   if (first) first->check(learning_rate);
   s.moved |= learning_rate > 0 && !transfer;
 }

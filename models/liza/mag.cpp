@@ -70,11 +70,6 @@ at::Tensor gate_of(const LizaLayer& layer, const at::Tensor& q, at::ScalarType t
   return logits.sigmoid();
 }
 
-bool mixes_at_once(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& raw) {
-  return layer.config.branch_scale == "match" && !layer.gate_weight.defined() &&
-         has_cpu_kernel(soft) && raw.scalar_type() == at::kFloat;
-}
-
 // mu of each head, [H] float32.
 at::Tensor mix_weights(const LizaLayer& layer, int64_t heads) {
   return layer.gate.defined() ? layer.gate.sigmoid()
@@ -105,7 +100,7 @@ bool mixes_projected(const LizaConfig& config) {
 }
 
 at::Tensor mean_gate(const LizaLayer& layer, const at::Tensor& q) {
-  return gate_of(layer, q.detach(), at::kFloat).detach().mean();
+  return gate_of(layer, q, at::kFloat).detach().mean();
 }
 
 at::Tensor scale_branch(const LizaLayer& layer, const at::Tensor& soft, const at::Tensor& lin) {
@@ -119,12 +114,12 @@ at::Tensor scale_branch(const LizaLayer& layer, const at::Tensor& soft, const at
 
 at::Tensor mag_mix(const LizaLayer& layer, const at::Tensor& q, const at::Tensor& soft,
                    const at::Tensor& raw, bool linear_only) {
-  if (mixes_at_once(layer, soft, raw)) {
+  const bool has_kernels = has_cpu_kernel(soft) && raw.scalar_type() == at::kFloat;
+  if (has_kernels && layer.config.branch_scale == "match") {
     const at::Tensor mu = mix_weights(layer, soft.size(1));
     return MatchedMix::apply(soft, raw, linear_only ? at::ones_like(mu) : mu);
   }
-  if (layer.gate_weight.defined() && layer.scale.defined() && !linear_only &&
-      has_cpu_kernel(soft) && raw.scalar_type() == at::kFloat)
+  if (has_kernels && layer.gate_weight.defined() && !linear_only)  // and so the size is learned
     return GatedMixNode::apply(soft, raw, q, layer.gate, layer.gate_weight,
                                learned_size(layer, raw.size(-1)));
   const at::Tensor lin = scale_branch(layer, soft, raw);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "models/liza/operator.h"
+#include "models/optional_tensor.h"
 
 namespace tptt {
 namespace {
@@ -127,7 +128,7 @@ struct TpttOperator : torch::autograd::Function<TpttOperator> {
                                const at::Tensor& v, const at::Tensor& beta,
                                const std::optional<at::Tensor>& alpha, const at::Tensor& state,
                                int64_t order, bool activated, int64_t chunk_size) {
-    const TpttInput in{q, k, v, beta, alpha.value_or(at::Tensor()), order, activated};
+    const TpttInput in{q, k, v, beta, or_undefined(alpha), order, activated};
     const int64_t length = k.size(2) / order;
     const int64_t span = std::max<int64_t>(1, kSpan / chunk_size) * chunk_size;
     variable_list saved{q, k, v, beta, in.alpha}, outputs;

@@ -15,8 +15,8 @@ from common import arguments, show
 binary, model, text, output, *asked = arguments(__doc__, 4)
 output = pathlib.Path(output)
 CONFIG, TOKENS, ROWS, STEPS = "docs/results/memory.yaml", 1024, 330, 60
-LORA_ALONE = ["liza.operator_mode=delta_rule", "liza.branch_scale=match", "liza.transfer_steps=0", "liza.mag={mode: constant, mag_weight: 0}"]
-PLAIN = ["liza.operator_mode=delta_rule", "liza.branch_scale=match", "liza.mag={mode: learned, mag_weight: 0.1}", "liza.transfer_steps=0"]
+LORA_ALONE = ["liza.operator_mode=delta_rule", "liza.branch_scale=match", "liza.mag={mode: constant, mag_weight: 0}"]
+PLAIN = ["liza.operator_mode=delta_rule", "liza.branch_scale=match", "liza.mag={mode: learned, mag_weight: 0.1}"]
 WIDE = ["liza.max_self_attn_length=128"]
 
 
@@ -84,8 +84,8 @@ def losses(results, branch, begin):
     return [sum(r["losses"][i] * r["tokens"] for r in buckets) / tokens for i in range(len(buckets[0]["losses"]))]
 
 
-def mean(values, digits=3):
-    return f"{statistics.mean(values):.{digits}f}"
+def mean(values):
+    return f"{statistics.mean(values):.3f}"
 
 
 def difference(first, second):
@@ -111,7 +111,7 @@ def row(*cells):
 
 prepare()
 names = asked or [*LINES]
-windows = [window for window in (64, 128) if any(f"window {window}, LoRA" == name for name in names)]
+windows = [window for window in (64, 128) if f"window {window}, LoRA" in names]
 base = {window: recall(output / f"base_{window}", window) for window in windows}
 scored = {}
 for name in names:
