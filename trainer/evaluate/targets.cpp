@@ -1,6 +1,7 @@
 #include "trainer/evaluate/targets.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
@@ -12,35 +13,60 @@
 namespace tptt {
 namespace {
 
-constexpr int64_t kChunkRows = 128;
+// Of logits at a time: few enough that memory does not depend on how many rows are scored.
+constexpr int64_t kChunkBytes = 12 << 20;
+constexpr int64_t kFewestRows = 32;  // the head is read once for each chunk
+constexpr int64_t kFloatRows = 16;   // of a chunk that are looked at in float32 at a time
+
+int64_t chunk_rows(const CausalLM& model, const at::Tensor& hidden) {
+  const int64_t row = model.config.vocab_size * hidden.element_size();
+  return std::max(kFewestRows, kChunkBytes / row / kFloatRows * kFloatRows);
+}
+
+// Of rows on the model's device.
+struct RowScores {
+  std::vector<at::Tensor> sums, best;  // [R] each: log of the sum of exp, the greatest's index
+  std::vector<at::Tensor> chosen;      // [R's targets]
+
+  // Logits [R, V] and where in them, row by row, the targets are.
+  void add(const at::Tensor& logits, const std::vector<int64_t>& places) {
+    const at::Tensor wide = logits.to(at::kFloat);
+    chosen.push_back(wide.view(-1).index_select(0, host_tensor(places, logits.device())));
+    sums.push_back(at::logsumexp(wide, 1));
+    best.push_back(wide.argmax(1));
+  }
+};
+
+at::Tensor on_host(const std::vector<at::Tensor>& parts, at::ScalarType type) {
+  return at::cat(parts).to(at::kCPU, type).contiguous();
+}
 
 }  // namespace
 
 std::vector<TokenScore> score_targets(const CausalLM& model, const at::Tensor& hidden,
                                       const std::vector<Target>& targets) {
-  std::vector<TokenScore> scores;
+  if (targets.empty()) return {};
+  RowScores rows;
   auto target = targets.begin();
-  for (int64_t begin = 0; begin < hidden.size(0); begin += kChunkRows) {
-    const int64_t count = std::min(kChunkRows, hidden.size(0) - begin);
-    const at::Tensor logits =
-        model.logits(hidden.narrow(0, begin, count)).to(at::kFloat);  // [C, V]
-    const auto first = target;
-    std::vector<int64_t> places;  // of the chunk's logits, row by row
-    for (; target != targets.end() && target->row < begin + count; ++target)
-      places.push_back((target->row - begin) * logits.size(1) + target->token);
-    const auto on_host = [](const at::Tensor& x, at::ScalarType type) {
-      return x.to(at::kCPU, type).contiguous();
-    };
-    const at::Tensor chosen =
-        on_host(logits.view(-1).index_select(0, host_tensor(places, hidden.device())), at::kDouble);
-    const at::Tensor sums = on_host(at::logsumexp(logits, 1), at::kDouble);  // [C]
-    const at::Tensor best = on_host(logits.argmax(1), at::kLong);            // [C]
-    for (auto t = first; t != target; ++t) {
-      const int64_t row = t->row - begin;
-      scores.push_back(
-          {chosen.const_data_ptr<double>()[t - first] - sums.const_data_ptr<double>()[row],
-           best.const_data_ptr<int64_t>()[row] == t->token});
+  const int64_t chunk = chunk_rows(model, hidden), all = hidden.size(0);
+  for (int64_t begin = 0; begin < all; begin += chunk) {
+    const int64_t count = std::min(chunk, all - begin);
+    const at::Tensor logits = model.logits(hidden.narrow(0, begin, count));  // [C, V]
+    for (int64_t r = 0; r < count; r += kFloatRows) {
+      const int64_t end = std::min(r + kFloatRows, count);
+      std::vector<int64_t> places;
+      for (; target != targets.end() && target->row < begin + end; ++target)
+        places.push_back((target->row - begin - r) * logits.size(1) + target->token);
+      rows.add(logits.narrow(0, r, end - r), places);
     }
+  }
+  const at::Tensor chosen = on_host(rows.chosen, at::kDouble),
+                   sums = on_host(rows.sums, at::kDouble), best = on_host(rows.best, at::kLong);
+  std::vector<TokenScore> scores;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    const auto [row, token] = targets[i];
+    scores.push_back({chosen.const_data_ptr<double>()[i] - sums.const_data_ptr<double>()[row],
+                      best.const_data_ptr<int64_t>()[row] == token});
   }
   return scores;
 }
