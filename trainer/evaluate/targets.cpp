@@ -48,16 +48,14 @@ std::vector<TokenScore> score_targets(const CausalLM& model, const at::Tensor& h
   if (targets.empty()) return {};
   RowScores rows;
   auto target = targets.begin();
-  const int64_t chunk = chunk_rows(model, hidden), all = hidden.size(0);
-  for (int64_t begin = 0; begin < all; begin += chunk) {
-    const int64_t count = std::min(chunk, all - begin);
-    const at::Tensor logits = model.logits(hidden.narrow(0, begin, count));  // [C, V]
-    for (int64_t r = 0; r < count; r += kFloatRows) {
-      const int64_t end = std::min(r + kFloatRows, count);
+  int64_t row = 0;
+  for (const at::Tensor& chunk : hidden.split(chunk_rows(model, hidden))) {
+    for (const at::Tensor& part : model.logits(chunk).split(kFloatRows)) {  // [R, V]
       std::vector<int64_t> places;
-      for (; target != targets.end() && target->row < begin + end; ++target)
-        places.push_back((target->row - begin - r) * logits.size(1) + target->token);
-      rows.add(logits.narrow(0, r, end - r), places);
+      for (; target != targets.end() && target->row < row + part.size(0); ++target)
+        places.push_back((target->row - row) * part.size(1) + target->token);
+      rows.add(part, places);
+      row += part.size(0);
     }
   }
   const at::Tensor chosen = on_host(rows.chosen, at::kDouble),
