@@ -13,7 +13,7 @@
 namespace tptt {
 namespace {
 
-constexpr size_t kCachedWords = 1 << 16;
+constexpr size_t kCachedWords = 1 << 15;
 constexpr size_t kLongestCachedWord = 256;
 constexpr size_t kLongestScoredToken = 512;  // bytes; each of its cuts is looked up
 

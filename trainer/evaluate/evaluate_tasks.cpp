@@ -38,10 +38,14 @@ static size_t longest_prompt(const Task& task) {
   return longest + shots * size_t(task.num_fewshot) / task.shots.size();
 }
 
-// The longest prompts first, so that memory peaks at once.
-static auto by_longest_prompt(const std::vector<Task>& tasks) {
-  std::multimap<size_t, const Task*, std::greater<>> ordered;
-  for (const Task& task : tasks) ordered.emplace(longest_prompt(task), &task);
+// The longest prompts first, then the shortest, of which a forward takes most: between them they
+// need the most memory, so that it peaks at once.
+static std::vector<const Task*> by_memory(const std::vector<Task>& tasks) {
+  std::multimap<size_t, const Task*, std::greater<>> by_length;
+  for (const Task& task : tasks) by_length.emplace(longest_prompt(task), &task);
+  std::vector<const Task*> ordered;
+  for (const auto& [length, task] : by_length) ordered.push_back(task);
+  if (ordered.size() > 2) std::rotate(ordered.begin() + 1, ordered.end() - 1, ordered.end());
   return ordered;
 }
 
@@ -95,7 +99,7 @@ std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& token
   int64_t total = 0;
   for (const Task& task : tasks) total += int64_t(task.docs.size());
   samples.reserve(size_t(total));
-  for (const auto& [size, next] : by_longest_prompt(tasks)) {
+  for (const Task* next : by_memory(tasks)) {
     const Task& task = *next;
     double eta = 0;
     const auto take = [&](const Sample& sample) {
