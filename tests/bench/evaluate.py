@@ -1,5 +1,5 @@
-"""Questions a second of 5-shot MMLU, here and by lm-evaluation-harness at each batch size, in turn; then this program's memory over a
-whole test set. Loading is in neither. Run alone on the machine.
+"""Questions a second of 5-shot MMLU, here and by lm-evaluation-harness at each batch size, in turn. Loading is in neither. Run alone
+on the machine. Memory over the whole test set: flat_evaluation.py.
 
 usage: evaluate.py TPTT_BINARY MODEL_DIR MMLU_DIR [ROUNDS [QUESTIONS]]      with the interpreter of .venv-peers
 QUESTIONS: how many of each of the subjects are timed (20)
@@ -29,7 +29,6 @@ rounds = int(rest[0]) if rest else 3
 questions = int(rest[1]) if len(rest) > 1 else 20
 SUBJECTS = ["abstract_algebra", "high_school_european_history", "philosophy", "econometrics", "virology", "college_mathematics"]
 BATCH_SIZES = (1, 2, 4)
-SAMPLED = 1000  # questions between two looks at the memory
 
 
 def there(lm, manager, batch_size):
@@ -57,25 +56,6 @@ def here(dtype):
     return len(SUBJECTS) * questions / float(json.loads(result.read_text())["total_evaluation_time_seconds"])
 
 
-def memory(dtype):
-    """(questions, GB that are in use, peak GB) while all of MMLU is scored."""
-    process, result = evaluation(dtype, "mmlu")
-    samples, looks = result.with_suffix(".samples.jsonl"), []
-    while process.poll() is None:
-        time.sleep(1)
-        count = sum(1 for _ in open(samples)) if samples.exists() else 0
-        try:
-            status = dict(line.split(":", 1) for line in open(f"/proc/{process.pid}/status"))
-            look = (count, *(int(status[key].split()[0]) * 1024 / 1e9 for key in ("VmRSS", "VmHWM")))
-        except (FileNotFoundError, KeyError):
-            break
-        if not looks or count >= looks[-1][0] + SAMPLED:
-            looks.append(look)
-        last = look
-    process.communicate()
-    return [*looks[1:], last], float(json.loads(result.read_text())["total_evaluation_time_seconds"])
-
-
 for subject in SUBJECTS:
     define(tmp, subject, f"mmlu/default/mmlu_{subject}.yaml",
            {split: mmlu_rows(data / split / f"{subject}_{split}.csv") for split in ("test", "dev")})
@@ -88,7 +68,3 @@ for dtype in ("float32", "bfloat16"):
     ours, *theirs = map(statistics.median, columns)
     show(f"| {dtype} | {ours:.1f} | {', '.join(f'{x:.2f}' for x in theirs)} | {ours / max(theirs):.1f}x |")
     del lm
-looks, seconds = memory("bfloat16")
-show(f"\nall of MMLU, bfloat16, {looks[-1][0] / seconds:.1f} questions a second\n| questions scored | GB in use | peak GB |\n|---|---|---|")
-for count, used, peak in looks:
-    show(f"| {count:,} | {used:.3f} | {peak:.3f} |")
