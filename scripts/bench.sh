@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Measures every figure of docs/performance.md again, this program and its peers in turn, and writes docs/results/speed-VENDOR.md
-# of the CPU's: about an hour, alone on the machine. Stands on setup.sh and on the Python peers, which it installs.
+# Measures every figure of docs/performance.md again, this program and its peers in turn, and writes docs/results/speed-*.md, named
+# after the CPU's vendor and the best it multiplies with: about an hour, alone on the machine. Stands on setup.sh and on the
+# Python peers, which it installs.
 # usage: bench.sh TEXT_FILE ALPACA_JSONL DOLLY_JSONL        ROUNDS=2 is how often a comparison is repeated
 set -euo pipefail
-[ $# -eq 3 ] || { sed -n 2,4p "$0" >&2; exit 2; }
+[ $# -eq 3 ] || { sed -n 2,5p "$0" >&2; exit 2; }
 text=$(realpath "$1") alpaca=$(realpath "$2") dolly=$(realpath "$3")
 cd "$(dirname "$0")/.."
 ./scripts/setup.sh
 ./scripts/peers.sh
 rounds=${ROUNDS:-2} model=.cache/smollm2
-out=docs/results/speed-$(lscpu | sed -n 's/^Vendor ID: *\(Authentic\|Genuine\)\?//p' | tr '[:upper:]' '[:lower:]').md
+simd=$(lscpu | grep -oE 'avx512f|avx512_bf16|amx_bf16' | sort -u | xargs || true)  # from the best to the least
+best=${simd%% *}
+out=docs/results/speed-$(lscpu | sed -n 's/^Vendor ID: *\(Authentic\|Genuine\)\?//p' | tr '[:upper:]' '[:lower:]')${best:+-$best}.md
 gguf=${TPTT_MODELS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tptt}/SmolLM2-135M-Instruct.Q4_1.gguf
 python=.venv-peers/bin/python part=$(mktemp)
 trap 'rm -f "$part"' EXIT
@@ -27,8 +30,7 @@ section() {  # TITLE SCRIPT ARGUMENTS: a heading, how even the machine is just t
   echo
   echo "Made by \`scripts/bench.sh\` of $(git rev-parse --short HEAD) in $rounds rounds; SmolLM2-135M; LoRA r = 8 on q, k, v, o with dropout 0.05."
   echo "Machine: $(lscpu | sed -n 's/^Model name: *//p'), family $(lscpu | sed -n 's/^CPU family: *//p'), $(nproc) cores," \
-    "$(awk '/MemTotal/ {printf "%.0f GB", $2 / 1e6}' /proc/meminfo); of AVX-512, AVX512-BF16 and AMX it has:" \
-    "$(lscpu | grep -oE 'avx512f|avx512_bf16|amx_bf16' | sort -u | xargs)."
+    "$(awk '/MemTotal/ {printf "%.0f GB", $2 / 1e6}' /proc/meminfo); of AVX-512, AVX512-BF16 and AMX it has: ${simd:-none}."
 } >"$part"
 section "A step beside PEFT" lora_step.py build/tptt $model "$text" "$rounds"
 section "Steps with and without a memory, beside the Python package" train_step.py build/tptt $model "$text" "$rounds"
