@@ -39,20 +39,14 @@ def there(lm, manager, batch_size):
     return len(SUBJECTS) * questions / (time.perf_counter() - start)
 
 
-def evaluation(dtype, tasks, *options):
+def here(dtype):
     result = tmp / "result.json"
     result.unlink(missing_ok=True)
     result.with_suffix(".samples.jsonl").unlink(missing_ok=True)
-    command = [binary, "eval", model, "--dtype", dtype, "--num-fewshot", "5", "--data", str(data), "--output", str(result), "--task", tasks,
-               *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE), result
-
-
-def here(dtype):
-    process, result = evaluation(dtype, ",".join("mmlu_" + subject for subject in SUBJECTS), "--limit", str(questions))
-    _, errors = process.communicate()
-    if process.returncode:
-        sys.exit(errors.decode())
+    run = subprocess.run([binary, "eval", model, "--dtype", dtype, "--num-fewshot", "5", "--data", str(data), "--output", str(result), "--task",
+                          ",".join("mmlu_" + subject for subject in SUBJECTS), "--limit", str(questions)], capture_output=True, text=True)
+    if run.returncode:
+        sys.exit(run.stderr)
     return len(SUBJECTS) * questions / float(json.loads(result.read_text())["total_evaluation_time_seconds"])
 
 
