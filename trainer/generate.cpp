@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/sort.h>
-#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <limits>
@@ -111,7 +111,7 @@ std::vector<TokenIds> generate(const CausalLM& model, const std::vector<TokenIds
   std::vector<TokenIds> answers(prompts.size());
   if (options.max_new_tokens <= 0) return answers;
   for (const TokenIds& prompt : prompts) check_ids(prompt, model.config.vocab_size);
-  c10::AutoGradMode no_grad(false);
+  const c10::InferenceMode no_grad;
   Writing writing{{}, prompts, std::vector<bool>(prompts.size(), false)};
   for (size_t i = 0; i < prompts.size(); ++i) writing.prompts.push_back(i);
   const int64_t capacity = writing.longest() + options.max_new_tokens;

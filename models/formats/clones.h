@@ -5,11 +5,8 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__)
 #define TPTT_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-// Where AVX2's version would be slower than SSE2's.
-#define TPTT_SIMD_V4 __attribute__((target_clones("arch=x86-64-v4", "default")))
 #else
 #define TPTT_SIMD
-#define TPTT_SIMD_V4
 #endif
 // For what such a loop calls: compiled anew for each version.
 #define TPTT_INLINE inline __attribute__((always_inline))

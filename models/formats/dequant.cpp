@@ -1,5 +1,6 @@
 #include "models/formats/dequant.h"
 
+#include "models/formats/block_layouts.h"
 #include "models/formats/dequant_blocks.h"
 #include "models/formats/error.h"
 
@@ -20,7 +21,7 @@ void dequantize_f32(const std::byte* from, int64_t numel, float* to) {
 }
 
 void dequantize_f16(const std::byte* from, int64_t numel, float* to) {
-  for (int64_t i = 0; i < numel; ++i) to[i] = half_at(from + 2 * i);
+  for (int64_t i = 0; i < numel; ++i) to[i] = half_to_float(load<uint16_t>(from + 2 * i));
 }
 
 void dequantize_bf16(const std::byte* from, int64_t numel, float* to) {
@@ -28,52 +29,35 @@ void dequantize_bf16(const std::byte* from, int64_t numel, float* to) {
     to[i] = std::bit_cast<float>(uint32_t(load<uint16_t>(from + 2 * i)) << 16);
 }
 
-void dequantize_q8_0(const std::byte* from, int64_t numel, float* to) {
-  for_blocks<32, 34>(from, numel, to, [](const uint8_t* b, float* out) {
-    const float d = half_at(b);
-    for (int i = 0; i < 32; ++i) out[i] = d * float(int8_t(b[2 + i]));
-  });
-}
-
 namespace {
 
-// Low nibbles are the first 16 elements, high ones the rest. `high` has the elements' fifth bits.
-template <class Value>
-TPTT_INLINE void nibbles(const uint8_t* packed, uint32_t high, float* out, Value value) {
-  // Each is shifted, the first one too, or they are not the same to the compiler.
-  const uint32_t first = high << 5, rest = high >> 16 << 5;
-  sixteen(out, [=](int i) { return value(int(packed[i] & 15) | int(first >> (i + 1) & 16)); });
-  sixteen(out + 16, [=](int i) { return value(int(packed[i] >> 4) | int(rest >> (i + 1) & 16)); });
+template <class B, class M>
+TPTT_INLINE void dequantize(const std::byte* from, int64_t numel, float* to) {
+  const auto* blocks = reinterpret_cast<const uint8_t*>(from);
+  for (int64_t i = 0; i < numel; i += B::kSize, blocks += B::kBytes) {
+    float values[B::kSize];  // were it memory where `blocks` may lie, loops would not be vectorised
+    for_numbers<B, M>(blocks, B::kSize, [&](int64_t, int j, const auto& w) {
+      std::memcpy(values + j, &w, sizeof w);
+    });
+    std::memcpy(to + i, values, sizeof values);
+  }
 }
 
 }  // namespace
 
-TPTT_SIMD_V4 void dequantize_q4_0(const std::byte* from, int64_t numel, float* to) {
-  for_blocks<32, 18>(from, numel, to, [](const uint8_t* b, float* out) {
-    const float d = half_at(b);
-    nibbles(b + 2, 0, out, [d](int q) { return d * float(q - 8); });
-  });
-}
-
-TPTT_SIMD_V4 void dequantize_q4_1(const std::byte* from, int64_t numel, float* to) {
-  for_blocks<32, 20>(from, numel, to, [](const uint8_t* b, float* out) {
-    const float d = half_at(b), m = half_at(b + 2);
-    nibbles(b + 4, 0, out, [d, m](int q) { return d * float(q) + m; });
-  });
-}
-
-void dequantize_q5_0(const std::byte* from, int64_t numel, float* to) {
-  for_blocks<32, 22>(from, numel, to, [](const uint8_t* b, float* out) {
-    const float d = half_at(b);
-    nibbles(b + 6, load<uint32_t>(b + 2), out, [d](int q) { return d * float(q - 16); });
-  });
-}
-
-void dequantize_q5_1(const std::byte* from, int64_t numel, float* to) {
-  for_blocks<32, 24>(from, numel, to, [](const uint8_t* b, float* out) {
-    const float d = half_at(b), m = half_at(b + 2);
-    nibbles(b + 8, load<uint32_t>(b + 4), out, [d, m](int q) { return d * float(q) + m; });
-  });
-}
+#define TPTT_DEQUANTIZE(name, B)                   \
+  TPTT_AT_LEVELS(dequantize_##name, dequantize, B, \
+                 (const std::byte* from, int64_t numel, float* to), from, numel, to)
+TPTT_DEQUANTIZE(q8_0, BlockQ8_0)
+TPTT_DEQUANTIZE(q4_0, BlockQ4_0)
+TPTT_DEQUANTIZE(q4_1, BlockQ4_1)
+TPTT_DEQUANTIZE(q5_0, BlockQ5_0)
+TPTT_DEQUANTIZE(q5_1, BlockQ5_1)
+TPTT_DEQUANTIZE(q2_k, BlockQ2_K)
+TPTT_DEQUANTIZE(q3_k, BlockQ3_K)
+TPTT_DEQUANTIZE(q4_k, BlockQ4_K)
+TPTT_DEQUANTIZE(q5_k, BlockQ5_K)
+TPTT_DEQUANTIZE(q6_k, BlockQ6_K)
+#undef TPTT_DEQUANTIZE
 
 }  // namespace tptt

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/formats/block_layouts.h"
 #include "models/formats/dequant_blocks.h"
 #include "models/formats/error.h"
 
@@ -10,26 +11,26 @@ namespace {
 
 // In the order of FileType. Numbers and sizes: ggml.h, ggml-common.h.
 constexpr FileTypeInfo kTypes[] = {
-    {FileType::F64, "F64", 28, 1, 8, dequantize_f64},
-    {FileType::F32, "F32", 0, 1, 4, dequantize_f32},
-    {FileType::F16, "F16", 1, 1, 2, dequantize_f16},
-    {FileType::BF16, "BF16", 30, 1, 2, dequantize_bf16},
-    {FileType::I64, "I64", 27, 1, 8, nullptr},
-    {FileType::I32, "I32", 26, 1, 4, nullptr},
-    {FileType::I16, "I16", 25, 1, 2, nullptr},
-    {FileType::I8, "I8", 24, 1, 1, nullptr},
-    {FileType::U8, "U8", -1, 1, 1, nullptr},
-    {FileType::BOOL, "BOOL", -1, 1, 1, nullptr},
-    {FileType::Q8_0, "Q8_0", 8, 32, 34, dequantize_q8_0},
-    {FileType::Q4_0, "Q4_0", 2, 32, 18, dequantize_q4_0},
-    {FileType::Q4_1, "Q4_1", 3, 32, 20, dequantize_q4_1},
-    {FileType::Q5_0, "Q5_0", 6, 32, 22, dequantize_q5_0},
-    {FileType::Q5_1, "Q5_1", 7, 32, 24, dequantize_q5_1},
-    {FileType::Q2_K, "Q2_K", 10, 256, 84, dequantize_q2_k},
-    {FileType::Q3_K, "Q3_K", 11, 256, 110, dequantize_q3_k},
-    {FileType::Q4_K, "Q4_K", 12, 256, 144, dequantize_q4_k},
-    {FileType::Q5_K, "Q5_K", 13, 256, 176, dequantize_q5_k},
-    {FileType::Q6_K, "Q6_K", 14, 256, 210, dequantize_q6_k},
+    {FileType::F64, "F64", 28, 1, 8, dequantize_f64, nullptr},
+    {FileType::F32, "F32", 0, 1, 4, dequantize_f32, nullptr},
+    {FileType::F16, "F16", 1, 1, 2, dequantize_f16, nullptr},
+    {FileType::BF16, "BF16", 30, 1, 2, dequantize_bf16, nullptr},
+    {FileType::I64, "I64", 27, 1, 8, nullptr, nullptr},
+    {FileType::I32, "I32", 26, 1, 4, nullptr, nullptr},
+    {FileType::I16, "I16", 25, 1, 2, nullptr, nullptr},
+    {FileType::I8, "I8", 24, 1, 1, nullptr, nullptr},
+    {FileType::U8, "U8", -1, 1, 1, nullptr, nullptr},
+    {FileType::BOOL, "BOOL", -1, 1, 1, nullptr, nullptr},
+    {FileType::Q8_0, "Q8_0", 8, BlockQ8_0::kSize, BlockQ8_0::kBytes, dequantize_q8_0, dot_q8_0},
+    {FileType::Q4_0, "Q4_0", 2, BlockQ4_0::kSize, BlockQ4_0::kBytes, dequantize_q4_0, dot_q4_0},
+    {FileType::Q4_1, "Q4_1", 3, BlockQ4_1::kSize, BlockQ4_1::kBytes, dequantize_q4_1, dot_q4_1},
+    {FileType::Q5_0, "Q5_0", 6, BlockQ5_0::kSize, BlockQ5_0::kBytes, dequantize_q5_0, dot_q5_0},
+    {FileType::Q5_1, "Q5_1", 7, BlockQ5_1::kSize, BlockQ5_1::kBytes, dequantize_q5_1, dot_q5_1},
+    {FileType::Q2_K, "Q2_K", 10, BlockQ2_K::kSize, BlockQ2_K::kBytes, dequantize_q2_k, dot_q2_k},
+    {FileType::Q3_K, "Q3_K", 11, BlockQ3_K::kSize, BlockQ3_K::kBytes, dequantize_q3_k, dot_q3_k},
+    {FileType::Q4_K, "Q4_K", 12, BlockQ4_K::kSize, BlockQ4_K::kBytes, dequantize_q4_k, dot_q4_k},
+    {FileType::Q5_K, "Q5_K", 13, BlockQ5_K::kSize, BlockQ5_K::kBytes, dequantize_q5_k, dot_q5_k},
+    {FileType::Q6_K, "Q6_K", 14, BlockQ6_K::kSize, BlockQ6_K::kBytes, dequantize_q6_k, dot_q6_k},
 };
 
 constexpr bool in_order() {

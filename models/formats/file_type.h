@@ -40,6 +40,8 @@ struct FileTypeInfo {
   int block_bytes;
   /// Decodes `numel` elements, a multiple of `block`; null for integers.
   void (*to_float32)(const std::byte* from, int64_t numel, float* to);
+  /// y[i] = the product of x and the i-th of `count` rows of `numel` elements; of blocks only.
+  void (*dot_rows)(const std::byte* rows, int64_t count, const float* x, int64_t numel, float* y);
 };
 
 std::span<const FileTypeInfo> file_types();

@@ -12,7 +12,7 @@
 #include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
 #include "models/kernels/gemm_tiles.h"
-#include "models/kernels/levels.h"
+#include "models/formats/levels.h"
 
 namespace tptt {
 namespace {

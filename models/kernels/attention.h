@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/kernels/levels.h"
+#include "models/formats/levels.h"
 #include "models/windowed_attention.h"
 
 namespace tptt {

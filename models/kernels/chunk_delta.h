@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/kernels/levels.h"
+#include "models/formats/levels.h"
 #include "models/liza/operator.h"
 
 namespace tptt {

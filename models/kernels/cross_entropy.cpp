@@ -11,7 +11,7 @@
 #include <limits>
 
 #include "models/kernels/dispatch.h"
-#include "models/kernels/levels.h"
+#include "models/formats/levels.h"
 #include "models/kernels/vectors.h"
 
 namespace tptt {

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/kernels/levels.h"
+#include "models/formats/levels.h"
 
 namespace tptt {
 

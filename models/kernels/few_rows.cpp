@@ -14,8 +14,9 @@ namespace tptt {
 namespace {
 
 constexpr int64_t kMostRows = 4;
-constexpr int kAtOnce = 8;  // rows of the weight: sums that do not wait for each other
 constexpr int kWidth = 16;
+constexpr int kSums = 4;          // that do not wait for each other
+constexpr int64_t kAhead = 4096;  // bytes: what the machine foresees by itself comes later
 
 // x [rows, in] and a matrix of `out` rows.
 struct Product {
@@ -23,42 +24,36 @@ struct Product {
   int64_t rows, in, out;
 };
 
-// y [N] of N rows of the weight, `in` apart, and one row of x.
-template <int N, class T>
-TPTT_INLINE void dots(const float* x, const T* w, int64_t in, float* y) {
+template <class T>
+TPTT_INLINE float dot(const float* x, const T* w, int64_t in) {
   using Vector = VectorOf<kWidth>::type;
-  Vector sum[N] = {}, xs, ws;
-  const int64_t whole = in / kWidth * kWidth;
-  for (int64_t i = 0; i < whole; i += kWidth) {
-    load_vector<kWidth>(xs, x + i);
-#pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) {
-      __builtin_prefetch(w + (N + n) * in + i);  // rows are too short to be foreseen
-      load_vector<kWidth>(ws, w + n * in + i);
+  Vector sum[kSums] = {}, xs, ws;
+  int64_t i = 0;
+  for (; i + kSums * kWidth <= in; i += kSums * kWidth) {
+#pragma GCC unroll 4
+    for (int n = 0; n < kSums; ++n) {
+      const int64_t at = i + n * kWidth;
+      if (at * int64_t(sizeof(T)) % 64 == 0) __builtin_prefetch((const char*)(w + at) + kAhead);
+      load_vector<kWidth>(xs, x + at);
+      load_vector<kWidth>(ws, w + at);
       sum[n] += xs * ws;
     }
   }
-#pragma GCC unroll 8
-  for (int n = 0; n < N; ++n) {
-    y[n] = sum_of<kWidth>(sum[n]);
-    for (int64_t i = whole; i < in; ++i) y[n] += x[i] * load(w + n * in, i);
+  for (; i + kWidth <= in; i += kWidth) {
+    load_vector<kWidth>(xs, x + i);
+    load_vector<kWidth>(ws, w + i);
+    sum[0] += xs * ws;
   }
+  float y = sum_of<kWidth>((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  for (; i < in; ++i) y += x[i] * load(w, i);
+  return y;
 }
 
 template <class W, class T>
 TPTT_INLINE void multiply(const Product& p, const W* weight, T* y, int64_t begin, int64_t end) {
-  float sums[kAtOnce];
-  int64_t o = begin;
-  for (; o + kAtOnce <= end; o += kAtOnce)
-    for (int64_t r = 0; r < p.rows; ++r) {
-      dots<kAtOnce>(p.x + r * p.in, weight + o * p.in, p.in, sums);
-      for (int64_t n = 0; n < kAtOnce; ++n) store(y, r * p.out + o + n, sums[n]);
-    }
-  for (; o < end; ++o)
-    for (int64_t r = 0; r < p.rows; ++r) {
-      dots<1>(p.x + r * p.in, weight + o * p.in, p.in, sums);
-      store(y, r * p.out + o, sums[0]);
-    }
+  for (int64_t o = begin; o < end; ++o)
+    for (int64_t r = 0; r < p.rows; ++r)
+      store(y, r * p.out + o, dot(p.x + r * p.in, weight + o * p.in, p.in));
 }
 
 #define TPTT_MULTIPLY(W, T)                                                            \
@@ -67,18 +62,19 @@ TPTT_INLINE void multiply(const Product& p, const W* weight, T* y, int64_t begin
     multiply(p, weight, y, begin, end);                                                \
   }
 TPTT_MULTIPLY(float, float)
-TPTT_MULTIPLY(float, c10::BFloat16)
 TPTT_MULTIPLY(c10::BFloat16, c10::BFloat16)
 #undef TPTT_MULTIPLY
 
 template <class T>
 void multiply_blocks(const Product& p, const FrozenWeight& weight, T* y, int64_t begin,
                      int64_t end) {
-  std::vector<float> rows(size_t(kAtOnce * p.in));
-  for (int64_t o = begin; o < end; o += kAtOnce) {
-    const int64_t count = std::min<int64_t>(kAtOnce, end - o);
-    for (int64_t n = 0; n < count; ++n) decode_row(weight, o + n, rows.data() + n * p.in);
-    multiply_rows(p, rows.data(), y + o, 0, count);
+  const uint8_t* rows = weight.blocks.const_data_ptr<uint8_t>() + begin * weight.blocks.size(1);
+  std::vector<float> sums(size_t(end - begin));
+  for (int64_t r = 0; r < p.rows; ++r) {
+    info_of(weight.type)
+        .dot_rows(reinterpret_cast<const std::byte*>(rows), end - begin, p.x + r * p.in, p.in,
+                  sums.data());
+    for (int64_t o = begin; o < end; ++o) store(y, r * p.out + o, sums[size_t(o - begin)]);
   }
 }
 

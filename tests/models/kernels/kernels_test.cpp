@@ -199,27 +199,61 @@ TEST_CASE("few rows are multiplied as many are") {
   CHECK(apart(ys[1], at::mm(x64, v64.t())) < bound(type));
 }
 
+// Where the blocks of a type have their halves.
+std::vector<int64_t> scale_bytes(FileType type) {
+  switch (type) {
+    case FileType::Q4_1:
+    case FileType::Q5_1:
+    case FileType::Q4_K:
+    case FileType::Q5_K:
+      return {0, 2};
+    case FileType::Q2_K:
+      return {80, 82};
+    case FileType::Q3_K:
+      return {108};
+    case FileType::Q6_K:
+      return {208};
+    default:
+      return {0};
+  }
+}
+
+// Random blocks with scales that are ordinary numbers.
+FrozenWeight random_blocks(const FileTypeInfo& type, int64_t rows, int64_t in) {
+  FrozenWeight weight;
+  weight.type = type.type;
+  weight.in = in;
+  const int64_t blocks = rows * in / type.block;
+  at::Tensor bytes = at::randint(0, 256, {blocks, type.block_bytes}, at::kByte);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t exponent = i % 20 == 7 ? 0 : 0x28;  // also of halves below the normal ones
+    for (const int64_t at : scale_bytes(type.type)) bytes[i][at + 1] = exponent | (i + at) % 4;
+  }
+  weight.blocks = bytes.view({rows, in / type.block * type.block_bytes});
+  return weight;
+}
+
 TEST_CASE("few rows are multiplied by blocks as they are decoded") {
   const auto type = GENERATE(at::kFloat, at::kBFloat16);
-  const auto [x, x64] = numbers({GENERATE(1, 3), 64}, type);
-  FrozenWeight weight;
-  weight.type = FileType::Q8_0;
-  weight.in = 64;
-  weight.blocks = at::randint(0, 256, {130, 2 * 34}, at::kByte);
-  for (const int64_t scale : {0, 34}) {  // of each block, in float16: 1/16
-    weight.blocks.select(1, scale).fill_(0);
-    weight.blocks.select(1, scale + 1).fill_(0x2C);
+  const int64_t rows = GENERATE(1, 3);
+  for (const FileTypeInfo& blocks : file_types()) {
+    if (blocks.block == 1) continue;
+    INFO(type << " " << blocks.name);
+    const int64_t in = 3 * blocks.block;  // an odd number of blocks
+    const auto [x, x64] = numbers({rows, in}, type);
+    const FrozenWeight weight = random_blocks(blocks, 130, in);
+    c10::AutoGradMode no_grad(false);
+    REQUIRE(has_few_rows(x, weight));
+    const at::Tensor w64 = to_dense(weight, at::kFloat).to(at::kDouble);
+    REQUIRE(w64.isfinite().all().item<bool>());
+    CHECK(apart(few_rows_mm(x, {&weight})[0], at::mm(x64, w64.t())) < bound(type));
+    const auto [v, v64] = numbers({950, in}, type);  // several tasks
+    const FrozenWeight dense{v, {}};
+    const auto ys = few_rows_mm(x, {&dense, &weight, &dense});
+    CHECK(apart(ys[0], at::mm(x64, v64.t())) < bound(type));
+    CHECK(apart(ys[1], at::mm(x64, w64.t())) < bound(type));
+    CHECK(apart(ys[2], at::mm(x64, v64.t())) < bound(type));
   }
-  c10::AutoGradMode no_grad(false);
-  REQUIRE(has_few_rows(x, weight));
-  const at::Tensor w64 = to_dense(weight, at::kFloat).to(at::kDouble);
-  CHECK(apart(few_rows_mm(x, {&weight})[0], at::mm(x64, w64.t())) < bound(type));
-  const auto [v, v64] = numbers({950, 64}, type);  // several tasks
-  const FrozenWeight dense{v, {}};
-  const auto ys = few_rows_mm(x, {&dense, &weight, &dense});
-  CHECK(apart(ys[0], at::mm(x64, v64.t())) < bound(type));
-  CHECK(apart(ys[1], at::mm(x64, w64.t())) < bound(type));
-  CHECK(apart(ys[2], at::mm(x64, v64.t())) < bound(type));
 }
 
 TEST_CASE("LoRA's products are those of matrices") {

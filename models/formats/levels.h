@@ -7,9 +7,14 @@
 #include <unistd.h>
 #endif
 
+// clang knows the levels by name from 18 on.
+#if defined(__x86_64__) && defined(__GNUC__) && (!defined(__clang__) || __clang_major__ >= 18)
+#define TPTT_X86_LEVELS
+#endif
+
 // Loops that are written for vectors of a width of their own exist once for each level of
 // instructions, chosen when they run.
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef TPTT_X86_LEVELS
 #define TPTT_V4 __attribute__((target("arch=x86-64-v4")))
 #define TPTT_V3 __attribute__((target("arch=x86-64-v3")))
 #else
@@ -26,7 +31,7 @@ enum class Level { v4, v3, any };
 inline const std::vector<Level>& levels() {
   static const std::vector<Level> found = [] {
     std::vector<Level> all;
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef TPTT_X86_LEVELS
     if (__builtin_cpu_supports("x86-64-v4")) all.push_back(Level::v4);
     if (__builtin_cpu_supports("x86-64-v3")) all.push_back(Level::v3);
 #endif
@@ -37,7 +42,7 @@ inline const std::vector<Level>& levels() {
 }
 
 inline bool is_amd() {
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef TPTT_X86_LEVELS
   return __builtin_cpu_is("amd");
 #else
   return false;
@@ -47,7 +52,7 @@ inline bool is_amd() {
 /// Whether this machine multiplies pairs of bfloat16 (AVX512-BF16) at twice float32's rate: AMD's
 /// do, others' units have half the width.
 inline bool multiplies_pairs() {
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef TPTT_X86_LEVELS
   static const bool found =
       is_amd() && __builtin_cpu_supports("avx512bf16") && levels().front() == Level::v4;
   return found;
@@ -59,7 +64,7 @@ inline bool multiplies_pairs() {
 /// Whether this machine multiplies tiles of pairs of bfloat16 (AMX), which Linux lets a process use
 /// when it asks.
 inline bool multiplies_tiles() {
-#if defined(__x86_64__) && defined(__GNUC__) && defined(__linux__)
+#if defined(TPTT_X86_LEVELS) && defined(__linux__)
   constexpr long kAsk = 0x1023, kTiles = 18;  // ARCH_REQ_XCOMP_PERM, the tiles' state
   static const bool found = __builtin_cpu_supports("amx-bf16") &&
                             __builtin_cpu_supports("avx512bf16") && levels().front() == Level::v4 &&
