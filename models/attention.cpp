@@ -55,10 +55,8 @@ at::Tensor decode(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     seen.push_back(std::min(length + 1, cache.k.size(2)));
   }
   if (has_cpu_kernel(q)) {
-    for (size_t s = 0; s < slots.size(); ++s) {
-      cache.k.select(0, int64_t(s)).select(1, slots[s]).copy_(k[int64_t(s)]);
-      cache.v.select(0, int64_t(s)).select(1, slots[s]).copy_(v[int64_t(s)]);
-    }
+    store_tokens(cache.k, slots, k);
+    store_tokens(cache.v, slots, v);
     return decode_attention(q, cache.k, cache.v, seen, score);
   }
   const at::Tensor slot = host_tensor(slots, q.device())

@@ -73,6 +73,20 @@ TPTT_SIMD void attend_head(const Head<c10::BFloat16>& head, float* p, float* o) 
 
 }  // namespace
 
+void store_tokens(const at::Tensor& to, const std::vector<int64_t>& slots,
+                  const at::Tensor& given) {
+  const at::Tensor x = given.contiguous();
+  with_type(x, [&](auto t) {
+    using T = decltype(t);
+    const T* from = x.const_data_ptr<T>();
+    T* all = to.mutable_data_ptr<T>();
+    for (size_t s = 0; s < slots.size(); ++s)
+      for (int64_t g = 0; g < x.size(1); ++g, from += x.size(2))
+        std::copy_n(from, x.size(2),
+                    all + int64_t(s) * to.stride(0) + g * to.stride(1) + slots[s] * to.stride(2));
+  });
+}
+
 at::Tensor decode_attention(const at::Tensor& given, const at::Tensor& k, const at::Tensor& v,
                             const std::vector<int64_t>& seen, const ScoreConfig& score) {
   const at::Tensor q = given.contiguous();

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "models/kernels/dispatch.h"
+#include "models/kernels/narrow.h"
 #include "models/kernels/vectors.h"
 
 namespace tptt {
@@ -65,6 +66,14 @@ TPTT_MULTIPLY(float, float)
 TPTT_MULTIPLY(c10::BFloat16, c10::BFloat16)
 #undef TPTT_MULTIPLY
 
+void store_rows(const float* from, int64_t count, float* to) {
+  std::copy_n(from, count, to);
+}
+
+void store_rows(const float* from, int64_t count, c10::BFloat16* to) {
+  to_bfloat16(from, count, to);
+}
+
 template <class T>
 void multiply_blocks(const Product& p, const FrozenWeight& weight, T* y, int64_t begin,
                      int64_t end) {
@@ -74,7 +83,7 @@ void multiply_blocks(const Product& p, const FrozenWeight& weight, T* y, int64_t
     info_of(weight.type)
         .dot_rows(reinterpret_cast<const std::byte*>(rows), end - begin, p.x + r * p.in, p.in,
                   sums.data());
-    for (int64_t o = begin; o < end; ++o) store(y, r * p.out + o, sums[size_t(o - begin)]);
+    store_rows(sums.data(), end - begin, y + r * p.out + begin);
   }
 }
 

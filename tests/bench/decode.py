@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 binary, model, blocks, *rest = arguments(__doc__, 3)
 rounds = int(rest[0]) if rest else 3
-PROMPT, SHORT, LONG = "1, 2, 3, 4, 5, 6, 7,", 16, 144  # a text that goes on
+PROMPT, SHORT, LONG = "1, 2, 3, 4, 5, 6, 7,", 16, 272  # a text that goes on
 tokenizer = AutoTokenizer.from_pretrained(model)
 ids = tokenizer(PROMPT, return_tensors="pt").input_ids
 
