@@ -108,9 +108,9 @@ void visit_keys(Is<LizaConfig> auto& liza, auto&& key) {
       "Softmax attention sees this many last tokens and the sinks; none: all tokens");
   key("num_sink_tokens", liza.num_sink_tokens, Rule{.min = 0, .max = 1 << 30},
       "First tokens of a sequence that a window still sees");
-  key("transfer_steps", liza.transfer_steps, kCount,
-      "In this many first steps the memory alone learns, layer by layer, to give what the window "
-      "lacks of full softmax attention");
+  key("transfer_steps", liza.transfer_steps, Rule{.min = 0},
+      "In this many first steps, or below 1 this share of all, the memory alone learns, layer by "
+      "layer, to give what the window lacks of full softmax attention");
   key("transfer_learning_rate", liza.transfer_learning_rate, Rule{.min = 0},
       "The memory's learning rate in these steps");
   key("memory_lr_multiplier", liza.memory_lr_multiplier, Rule{.min = 0},

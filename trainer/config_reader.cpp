@@ -332,6 +332,13 @@ void check_mag(const YamlNode& root, const std::string& prefix, const MagConfig&
   }
 }
 
+// A number of steps, or a share of all.
+void check_steps(const YamlNode& root, const std::string& key, double steps) {
+  if (steps >= 1 && std::floor(steps) != steps)
+    fail(nearest_node(root, key), key,
+         "must be a whole number of steps or a fraction below 1, got " + number_to_yaml(steps));
+}
+
 void check_liza(const YamlNode& root, const std::string& prefix, const LizaConfig& liza) {
   check_mag(root, prefix + "mag.", liza.mag);
   const auto refuse = [&](const char* key, const std::string& what) {
@@ -344,6 +351,7 @@ void check_liza(const YamlNode& root, const std::string& prefix, const LizaConfi
                                                        : nullptr;
     if (own) refuse(own, "is not what the Python package has: use it with implementation: exact");
   }
+  check_steps(root, prefix + "transfer_steps", liza.transfer_steps);
   if (liza.transfer_steps > 0 && !liza.max_self_attn_length)
     refuse("transfer_steps", "needs max_self_attn_length: the memory learns what a window lacks");
   if (liza.transfer_steps > 0 && !has_learned_gate(liza.mag))
@@ -408,10 +416,7 @@ void check_across(const YamlNode& root, const Config& config) {
   const auto refuse = [&root](const std::string& key, const std::string& what) {
     fail(nearest_node(root, key), key, what);
   };
-  if (training.warmup_steps >= 1 && std::floor(training.warmup_steps) != training.warmup_steps) {
-    refuse("training.warmup_steps", "must be a whole number of steps or a fraction below 1, got " +
-                                        number_to_yaml(training.warmup_steps));
-  }
+  check_steps(root, "training.warmup_steps", training.warmup_steps);
   const bool has_eval = !config.data.eval.empty() || config.data.eval_split > 0;
   const bool evaluates = has_eval && training.eval_strategy != "no";
   const auto needs_eval = [&](bool set, const char* key) {

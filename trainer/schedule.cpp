@@ -49,15 +49,17 @@ double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t to
 
 double learning_rate_at(const Config& config, int64_t step, int64_t total_steps) {
   const TrainingSection& t = config.training;
-  const int64_t transfers = num_transfer_steps(config);
+  const int64_t transfers = num_transfer_steps(config, total_steps);
   if (step < transfers)
     return config.liza->transfer_learning_rate *
            std::min(1.0, 2 * ratio(transfers - step, transfers));
   return t.learning_rate * lr_factor(t, step - transfers, total_steps - transfers);
 }
 
-int64_t num_transfer_steps(const Config& config) {
-  return config.liza ? config.liza->transfer_steps : 0;
+int64_t num_transfer_steps(const Config& config, int64_t total_steps) {
+  const double steps = config.liza ? config.liza->transfer_steps : 0;
+  return std::llround(
+      std::min(steps >= 1 ? steps : std::floor(steps * static_cast<double>(total_steps)), 1e18));
 }
 
 bool mag_alternates(const MagConfig& mag) {

@@ -15,8 +15,9 @@ int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps);
 /// to 0.
 double learning_rate_at(const Config& config, int64_t step, int64_t total_steps);
 
-/// How many of the first optimiser steps are of attention transfer.
-int64_t num_transfer_steps(const Config& config);
+/// How many of the first optimiser steps are of attention transfer: liza.transfer_steps itself, or
+/// rounded down from a share of all steps.
+int64_t num_transfer_steps(const Config& config, int64_t total_steps);
 
 /// Factor on learning_rate for the optimiser step after `steps_done` ones; the formulas of
 /// Transformers' get_scheduler for linear, cosine (with min_lr_ratio cosine_with_min_lr), constant

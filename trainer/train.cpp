@@ -354,7 +354,7 @@ class Run {
   CausalLM& model_ = *setup_.model;
   AdamW& optimizer_ = *setup_.optimizer;
   const int64_t total_ = setup_.total_steps;
-  const int64_t transfer_steps_ = num_transfer_steps(config_);
+  const int64_t transfer_steps_ = num_transfer_steps(config_, total_);
   std::optional<Records> records_;  // of process 0
   Watchdog watchdog_;
   Progress progress_;

@@ -120,7 +120,8 @@ void load_data(TrainingSetup& s) {
   if (!s.group.is_main()) load();
   s.benchmarks = benchmark_tasks(s.config.evaluation);
   s.total_steps = total_steps(s.config, s.data);
-  if (const int64_t transfers = num_transfer_steps(s.config); transfers >= s.total_steps)
+  if (const int64_t transfers = num_transfer_steps(s.config, s.total_steps);
+      transfers >= s.total_steps)
     throw UsageError("liza.transfer_steps " + std::to_string(transfers) +
                      " leaves LoRA none of the " + std::to_string(s.total_steps) +
                      " steps; raise training.max_steps or num_train_epochs");

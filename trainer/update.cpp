@@ -24,7 +24,7 @@ void skip(TrainingSetup& s) {
 }  // namespace
 
 void update(TrainingSetup& s, double loss, double norm, double learning_rate) {
-  const int64_t transfers = num_transfer_steps(s.config);
+  const int64_t transfers = num_transfer_steps(s.config, s.total_steps);
   const bool transfer = s.state.step < transfers;
   // LoRA begins with moments of its own: those of no step would make its first updates too large.
   if (transfers > 0 && s.state.step == transfers) s.optimizer->restart();

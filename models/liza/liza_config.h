@@ -36,7 +36,7 @@ struct LizaConfig {
   std::string branch_scale = "match";           // match, none, learned
   std::optional<int64_t> max_self_attn_length;  // none: the softmax branch sees everything
   int64_t num_sink_tokens = 4;                  // with max_self_attn_length
-  int64_t transfer_steps = 0;  // of the first steps, in which the memory alone learns
+  double transfer_steps = 0;  // first steps, in which the memory alone learns; below 1: a share
   double transfer_learning_rate = 0.01;
   double memory_lr_multiplier = 4;  // maps and weights of the memory, as gate_lr_multiplier
   std::vector<std::string> target_modules = {"all"};  // attentions, by name or last parts of it

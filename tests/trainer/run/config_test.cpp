@@ -178,6 +178,8 @@ TEST_CASE("what starts from the package's recipe and what does not go together")
              Contains("'liza.branch_scale' is not what the Python package has"));
   CHECK_THAT(refusal(kMinimal + "liza: {transfer_steps: 3}"),
              Contains("'liza.transfer_steps' needs max_self_attn_length"));
+  CHECK_THAT(refusal(kMinimal + "liza: {transfer_steps: 3.5, max_self_attn_length: 8}"),
+             Contains("'liza.transfer_steps' must be a whole number of steps or a fraction"));
   CHECK_THAT(refusal(kMinimal + "liza: {transfer_steps: 3, max_self_attn_length: 8, "
                                 "mag: {mode: constant}}"),
              Contains("'liza.transfer_steps' needs mag.mode token or learned"));

@@ -47,9 +47,12 @@ TEST_CASE("attention transfer has a schedule of its own before LoRA's") {
   std::vector<double> rates;
   for (int64_t step = 0; step < 9; ++step) rates.push_back(learning_rate_at(config, step, 9));
   check(rates, {6, 6, 6, 3, 0, 2, 1.5, 1, 0.5});
-  CHECK(num_transfer_steps(config) == 4);
+  CHECK(num_transfer_steps(config, 9) == 4);
+  config.liza->transfer_steps = 0.5;
+  CHECK(num_transfer_steps(config, 9) == 4);
+  CHECK(num_transfer_steps(config, 1) == 0);
   config.liza.reset();
-  CHECK(num_transfer_steps(config) == 0);
+  CHECK(num_transfer_steps(config, 9) == 0);
   CHECK(learning_rate_at(config, 1, 9) == 2);
 }
 
