@@ -3,7 +3,7 @@
 # read, in .cache/smollm2. Idempotent; after setup.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-ready=.venv-peers/ready-7
+ready=.venv-peers/ready-8
 
 install_peers() {  # the network may fail once
   local try
@@ -19,7 +19,7 @@ if [ ! -f $ready ]; then
   echo "installing the Python peers in .venv-peers"
   [ -x .venv-peers/bin/python ] || python3 -m venv .venv-peers
   install_peers torch==2.13.0 transformers==5.23.0 peft==0.21.2 accelerate==1.15.0 gguf==0.19.0 numpy==2.4.6 jinja2==3.1.6 einops==0.8.2 \
-    lm_eval==0.4.13 datasets==5.2.0 sentencepiece==0.2.3 protobuf==7.36.2 xllamacpp==2026.10.11549 "mlx[cpu]==0.32.4" tensorboard==2.21.0
+    lm_eval==0.4.13 datasets==5.2.0 sentencepiece==0.2.3 protobuf==7.36.2 xllamacpp==2026.10.11549 "mlx[cpu]==0.32.4" tensorboard==2.21.0 matplotlib==3.11.2
   install_peers --no-deps tptt==0.12.1 mlx-lm==0.32.2 lighteval==0.8.1  # their other needs are not ours
   touch $ready
 fi

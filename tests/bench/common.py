@@ -56,3 +56,21 @@ def arguments(usage, count):
     if len(sys.argv) < count + 1:
         sys.exit(usage)
     return sys.argv[1:]
+
+
+def evaluate(binary, model, path, *options):
+    """Benchmark results in a file, made if it is not there; an interrupted evaluation goes on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        subprocess.run([binary, "eval", model, "--output", path, "--resume", *map(str, options)], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def compare(binary, first, second, task="all", score="acc,none"):
+    """The paired difference of two results."""
+    scores = json.loads(subprocess.run([binary, "compare", first, second, "--json"], check=True, capture_output=True).stdout)["scores"]
+    return next(s for s in scores if s["task"] == task and s["score"] == score)
+
+
+def row(*cells):
+    show("| " + " | ".join(map(str, cells)) + " |")

@@ -1,6 +1,6 @@
 """Cost of long sequences with a bounded softmax branch: training time per token, memory, generation. Run alone on the machine.
 
-usage: long_context.py TPTT_BINARY MODEL_DIR TEXT_FILE [train|generate|fits]      without a word: train and generate
+usage: long_context.py TPTT_BINARY MODEL_DIR TEXT_FILE [train|generate|generate=ADAPTER_DIR|fits]..      without a word: train and generate
 """
 import json
 import pathlib
@@ -45,13 +45,16 @@ def endless(directory):
     return path
 
 
-def generation():
-    train(binary, model, rows, "adapter", 256, 1, 1, LIZA)
+def generation(adapter=None):
+    """Of an adapter, or of one that is made here."""
+    if not adapter:
+        train(binary, model, rows, "adapter", 256, 1, 1, LIZA)
+        adapter = tmp / "adapter/adapter"
     path = endless(model)
     show("| new tokens | seconds | peak GB |\n|---|---|---|")
     peaks = []
     for tokens in (1024, 16384):
-        command = [binary, "generate", path, "--adapter", tmp / "adapter/adapter", "--prompt", "It was", "--max-new-tokens", str(tokens),
+        command = [binary, "generate", path, "--adapter", adapter, "--prompt", "It was", "--max-new-tokens", str(tokens),
                    "--dtype", "float32"]
         run = subprocess.run(["/usr/bin/env", "python3", "-c", WATCH, *map(str, command)], check=True, capture_output=True, text=True)
         result = json.loads(run.stdout)
@@ -70,5 +73,6 @@ print(json.dumps(dict(seconds=time.time() - start, gb=resource.getrusage(resourc
 
 PARTS = {"train": training, "generate": generation, "fits": fits}
 for part in rest or ("train", "generate"):
-    PARTS[part]()
+    name, *options = part.split("=", 1)
+    PARTS[name](*options)
 shutil.rmtree(tmp)

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 
-from common import arguments, show
+from common import arguments, row, show
 
 binary, model, text, output, *asked = arguments(__doc__, 4)
 output = pathlib.Path(output)
@@ -103,10 +103,6 @@ def ledger(where):
     row = [json.loads(line) for line in open(where / "metrics.jsonl") if '"liza"' in line][-1]["liza"]
     return [mean([x for x in row[key] if x is not None]) if any(x is not None for x in row[key]) else "-"
             for key in ("mag_weight", "softmax_rms", "linear_rms")]
-
-
-def row(*cells):
-    show("| " + " | ".join(map(str, cells)) + " |")
 
 
 prepare()

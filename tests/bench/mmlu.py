@@ -7,24 +7,18 @@ usage: mmlu.py TPTT_BINARY MODEL MMLU_DIR OUTPUT_DIR ADAPTER_DIR...      with an
 import json
 import math
 import pathlib
-import subprocess
 
-from common import arguments, show
+from common import arguments, compare, evaluate, row, show
 
 binary, model, data, output, *adapters = arguments(__doc__, 5)
 output = pathlib.Path(output)
-output.mkdir(parents=True, exist_ok=True)
 CATEGORIES = ["mmlu", "mmlu_stem", "mmlu_humanities", "mmlu_social_sciences", "mmlu_other"]
 SUBJECTS = ["abstract_algebra", "anatomy", "astronomy", "business_ethics", "clinical_knowledge", "college_biology", "computer_security",
             "econometrics", "philosophy", "world_religions"]
 
 
-def evaluate(name, tasks, *options):
-    """Results of a file in OUTPUT_DIR, made if it is not there."""
-    path = output / f"{name}.json"
-    if not path.exists():
-        subprocess.run([binary, "eval", model, "--dtype", "bfloat16", "--num-fewshot", "5", "--data", data, "--task", tasks, "--output", path,
-                        "--resume", *options], check=True, stdout=subprocess.DEVNULL)
+def results_of(name, tasks, *options):
+    path = evaluate(binary, model, output / f"{name}.json", "--dtype", "bfloat16", "--num-fewshot", 5, "--data", data, "--task", tasks, *options)
     return path, json.loads(path.read_text())
 
 
@@ -33,24 +27,14 @@ def accuracy(results, task):
     return f"{100 * score['acc,none']:.1f} ± {100 * 1.96 * score['acc_stderr,none']:.1f}"
 
 
-def compare(first, second):
-    """The paired difference over all questions of two results."""
-    scores = json.loads(subprocess.run([binary, "compare", first, second, "--json"], check=True, capture_output=True).stdout)["scores"]
-    return next(s for s in scores if s["task"] == "all" and s["score"] == "acc,none")
-
-
 def change(d):
     return f"{100 * d['difference']:+.1f} ± {100 * 1.96 * d['standard_error']:.1f}", d["only_first"], d["only_second"], f"{d['mcnemar_p']:.2g}"
 
 
-def row(*cells):
-    show("| " + " | ".join(map(str, cells)) + " |")
-
-
 names = [pathlib.Path(adapter).parent.name for adapter in adapters]  # of RUN/adapter
-whole = {"base": evaluate("base", "mmlu")}
+whole = {"base": results_of("base", "mmlu")}
 for name, adapter in zip(names, adapters):
-    whole[name] = evaluate(name, "mmlu", "--adapter", adapter)
+    whole[name] = results_of(name, "mmlu", "--adapter", adapter)
 row("", "questions", *CATEGORIES, "seconds")
 row(*["---"] * (len(CATEGORIES) + 3))
 for name, (_, results) in whole.items():
@@ -58,14 +42,14 @@ for name, (_, results) in whole.items():
     row(name, f"{count:,}", *(accuracy(results, c) for c in CATEGORIES), round(float(results["total_evaluation_time_seconds"])))
 show("\n| against the base | change in points | only base right | only adapter right | McNemar's p |\n|---|---|---|---|---|")
 for name in names:
-    row(name, *change(compare(whole["base"][0], whole[name][0])))
+    row(name, *change(compare(binary, whole["base"][0], whole[name][0])))
 show(f"\n| {len(SUBJECTS)} subjects | accuracy | change in points | only mixed right | only the branch right | McNemar's p |\n|---|---|---|---|---|---|")
 tasks = ",".join("mmlu_" + subject for subject in SUBJECTS)
 for name, adapter in zip(names, adapters):
     if not (pathlib.Path(adapter) / "liza_config.json").exists():
         continue
-    results = {b: evaluate(f"{name}.{b}", tasks, "--adapter", adapter, "--branch", b)[0] for b in ("mixed", "softmax", "linear")}
+    results = {b: results_of(f"{name}.{b}", tasks, "--adapter", adapter, "--branch", b)[0] for b in ("mixed", "softmax", "linear")}
     for branch, path in results.items():
-        d = compare(results["mixed"], path)
+        d = compare(binary, results["mixed"], path)
         row(f"{name}, {branch}", f"{100 * d['second']:.1f} ± {196 * math.sqrt(d['second'] * (1 - d['second']) / d['questions']):.1f}",
             *(change(d) if branch != "mixed" else [""] * 4))
