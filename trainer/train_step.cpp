@@ -40,7 +40,8 @@ StepResult compute_step(TrainingSetup& setup, int64_t step, const StepOptions& w
   Watch watch(model.device(), times != nullptr);
   const StepBatches all = step_batches(setup.config, setup.data, model.config.vocab_size,
                                        model.device(), step, setup.share);
-  StepResult result{0, all.tokens, all.targets, step < num_transfer_steps(setup.config, setup.total_steps)};
+  StepResult result{0, all.tokens, all.targets,
+                    step < num_transfer_steps(setup.config, setup.total_steps)};
   if (times) watch.lap(times->data);
   ForwardOptions options;
   options.neftune_noise_alpha = t.neftune_noise_alpha;

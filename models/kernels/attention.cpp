@@ -8,11 +8,11 @@
 #include <initializer_list>
 #include <type_traits>
 
+#include "models/formats/levels.h"
 #include "models/kernels/attention_head.h"
 #include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
 #include "models/kernels/gemm_tiles.h"
-#include "models/formats/levels.h"
 
 namespace tptt {
 namespace {

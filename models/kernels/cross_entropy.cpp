@@ -10,8 +10,8 @@
 #include <cmath>
 #include <limits>
 
-#include "models/kernels/dispatch.h"
 #include "models/formats/levels.h"
+#include "models/kernels/dispatch.h"
 #include "models/kernels/vectors.h"
 
 namespace tptt {
