@@ -19,6 +19,12 @@ namespace {
 // Decoded at once: small enough for the second-level cache, large enough for a matrix product.
 constexpr int64_t kTileNumbers = 512 * 1024;
 
+// A row of blocks in float32 -> to [in].
+void decode_row(const FrozenWeight& weight, int64_t row, float* to) {
+  const uint8_t* blocks = weight.blocks.const_data_ptr<uint8_t>() + row * weight.blocks.size(1);
+  to_float32(weight.type, reinterpret_cast<const std::byte*>(blocks), weight.in, to);
+}
+
 // A row of blocks as a row of `to`, in float32 or bfloat16.
 void decode_into(const FrozenWeight& weight, int64_t row, at::Tensor& to, int64_t to_row,
                  std::vector<float>& buffer) {
@@ -67,11 +73,6 @@ void add_products(at::Tensor sum, const at::Tensor& g, const FrozenWeight& weigh
 }
 
 }  // namespace
-
-void decode_row(const FrozenWeight& weight, int64_t row, float* to) {
-  const uint8_t* blocks = weight.blocks.const_data_ptr<uint8_t>() + row * weight.blocks.size(1);
-  to_float32(weight.type, reinterpret_cast<const std::byte*>(blocks), weight.in, to);
-}
 
 at::Tensor to_dense(const FrozenWeight& weight, at::ScalarType type) {
   if (!weight.packed()) return weight.dense.to(type);

@@ -38,9 +38,6 @@ at::Tensor times(const at::Tensor& g, const FrozenWeight& weight);
 /// sum [N, in] += g W.
 void add_times_(const at::Tensor& sum, const at::Tensor& g, const FrozenWeight& weight);
 
-/// A row of blocks in float32 -> to [in].
-void decode_row(const FrozenWeight& weight, int64_t row, float* to);
-
 /// The rows of the ids [N] -> [N, in].
 at::Tensor rows_of(const FrozenWeight& weight, const at::Tensor& ids, at::ScalarType type);
 

@@ -6,14 +6,13 @@
 
 namespace tptt {
 
-int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps) {
-  const double steps = training.warmup_steps >= 1
-                           ? training.warmup_steps
-                           : std::ceil(training.warmup_steps * static_cast<double>(total_steps));
-  return std::llround(std::min(steps, 1e18));
-}
-
 namespace {
+
+// A number of steps, or a share of all of them made whole.
+int64_t whole_steps(double steps, int64_t total_steps, double (*rounded)(double)) {
+  return std::llround(
+      std::min(steps >= 1 ? steps : rounded(steps * static_cast<double>(total_steps)), 1e18));
+}
 
 // wsd: the share of the steps in which the rate falls.
 constexpr double kDecayShare = 0.1;
@@ -37,6 +36,10 @@ double decay(const std::string& type, int64_t steps_done, int64_t warmup, int64_
 
 }  // namespace
 
+int64_t num_warmup_steps(const TrainingSection& training, int64_t total_steps) {
+  return whole_steps(training.warmup_steps, total_steps, std::ceil);
+}
+
 double lr_factor(const TrainingSection& training, int64_t steps_done, int64_t total_steps) {
   const std::string& type = training.lr_scheduler_type;
   if (type == "constant") return 1;
@@ -57,9 +60,7 @@ double learning_rate_at(const Config& config, int64_t step, int64_t total_steps)
 }
 
 int64_t num_transfer_steps(const Config& config, int64_t total_steps) {
-  const double steps = config.liza ? config.liza->transfer_steps : 0;
-  return std::llround(
-      std::min(steps >= 1 ? steps : std::floor(steps * static_cast<double>(total_steps)), 1e18));
+  return config.liza ? whole_steps(config.liza->transfer_steps, total_steps, std::floor) : 0;
 }
 
 bool mag_alternates(const MagConfig& mag) {

@@ -34,16 +34,7 @@ TPTT_INLINE void dot(const std::byte* rows, int64_t count, const float* x, int64
   TPTT_AT_LEVELS(dot_##name, dot, B,                                                              \
                  (const std::byte* rows, int64_t count, const float* x, int64_t numel, float* y), \
                  rows, count, x, numel, y)
-TPTT_DOT(q8_0, BlockQ8_0)
-TPTT_DOT(q4_0, BlockQ4_0)
-TPTT_DOT(q4_1, BlockQ4_1)
-TPTT_DOT(q5_0, BlockQ5_0)
-TPTT_DOT(q5_1, BlockQ5_1)
-TPTT_DOT(q2_k, BlockQ2_K)
-TPTT_DOT(q3_k, BlockQ3_K)
-TPTT_DOT(q4_k, BlockQ4_K)
-TPTT_DOT(q5_k, BlockQ5_K)
-TPTT_DOT(q6_k, BlockQ6_K)
+TPTT_BLOCK_TYPES(TPTT_DOT)
 #undef TPTT_DOT
 
 }  // namespace tptt

@@ -48,16 +48,7 @@ TPTT_INLINE void dequantize(const std::byte* from, int64_t numel, float* to) {
 #define TPTT_DEQUANTIZE(name, B)                   \
   TPTT_AT_LEVELS(dequantize_##name, dequantize, B, \
                  (const std::byte* from, int64_t numel, float* to), from, numel, to)
-TPTT_DEQUANTIZE(q8_0, BlockQ8_0)
-TPTT_DEQUANTIZE(q4_0, BlockQ4_0)
-TPTT_DEQUANTIZE(q4_1, BlockQ4_1)
-TPTT_DEQUANTIZE(q5_0, BlockQ5_0)
-TPTT_DEQUANTIZE(q5_1, BlockQ5_1)
-TPTT_DEQUANTIZE(q2_k, BlockQ2_K)
-TPTT_DEQUANTIZE(q3_k, BlockQ3_K)
-TPTT_DEQUANTIZE(q4_k, BlockQ4_K)
-TPTT_DEQUANTIZE(q5_k, BlockQ5_K)
-TPTT_DEQUANTIZE(q6_k, BlockQ6_K)
+TPTT_BLOCK_TYPES(TPTT_DEQUANTIZE)
 #undef TPTT_DEQUANTIZE
 
 }  // namespace tptt

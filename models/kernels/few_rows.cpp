@@ -34,7 +34,7 @@ TPTT_INLINE float dot(const float* x, const T* w, int64_t in) {
 #pragma GCC unroll 4
     for (int n = 0; n < kSums; ++n) {
       const int64_t at = i + n * kWidth;
-      if (at * int64_t(sizeof(T)) % 64 == 0) __builtin_prefetch((const char*)(w + at) + kAhead);
+      if (n * kWidth * int(sizeof(T)) % 64 == 0) __builtin_prefetch((const char*)(w + at) + kAhead);
       load_vector<kWidth>(xs, x + at);
       load_vector<kWidth>(ws, w + at);
       sum[n] += xs * ws;

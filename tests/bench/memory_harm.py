@@ -3,7 +3,6 @@ docs/results/memory.md. Results stay in OUTPUT_DIR/harm. Run alone: about ten mi
 
 usage: memory_harm.py TPTT_BINARY MODEL SHARED_DATA OUTPUT_DIR RUN..      with any Python 3; OUTPUT_DIR is memory.py's, RUN a folder there
 """
-import json
 import pathlib
 
 from common import arguments, compare, evaluate, row
@@ -32,9 +31,7 @@ row(*["---"] * 5)
 row("base", *(f"{100 * compare(binary, base[key], base[key], task, score)['first']:.1f}" for key, task, score in COLUMNS))
 for run in runs:
     adapter = output / run / "adapter"
-    branches = ["mixed", "window"] if (adapter / "liza_config.json").exists() and json.loads(
-        (adapter / "liza_config.json").read_text())["mag"]["mode"] == "token" else ["mixed"]
-    for branch in branches:
+    for branch in ("mixed", "window") if "LiZA" in run else ("mixed",):
         own = results(f"{run}.{branch}", "--adapter", adapter, "--branch", branch)
         change = [compare(binary, base[key], own[key], task, score) for key, task, score in COLUMNS]
         row(f"{run}, {branch}", *(f"{100 * d['difference']:+.1f} ± {100 * d['standard_error']:.1f}" for d in change))
