@@ -10,6 +10,7 @@
 
 #include "models/formats/error.h"
 #include "models/host_tensor.h"
+#include "models/kernels/argmax.h"
 #include "models/philox.h"
 #include "trainer/prefix.h"
 
@@ -47,10 +48,7 @@ struct Writing {
 
 std::vector<int64_t> next_tokens(const at::Tensor& logits, const GenerateOptions& options,
                                  const std::vector<size_t>& prompts, uint64_t position) {
-  if (options.temperature <= 0) {
-    const at::Tensor best = logits.argmax(-1).to(at::kCPU);
-    return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
-  }
+  if (options.temperature <= 0) return argmax_rows(logits);
   std::vector<int64_t> ids;
   for (size_t s = 0; s < prompts.size(); ++s)
     ids.push_back(sample(logits[int64_t(s)], options, prompts[s], position));

@@ -14,6 +14,7 @@ namespace tptt {
 namespace {
 
 constexpr int kWidth = 16;
+constexpr int64_t kAhead = 16;  // rows
 using Vector = VectorOf<kWidth>::type;
 
 // One query head and the keys and values of its group.
@@ -39,11 +40,36 @@ TPTT_INLINE float dot(const T* a, const T* b, int64_t size) {
   return total;
 }
 
-// p [count] and o [Dv] are scratch.
+// Asks for row j of x [count, width], which a product with the weights has driven out of the
+// caches.
 template <class T>
-TPTT_INLINE void attend(const Head<T>& head, float* p, float* o) {
+TPTT_INLINE void prefetch_row(const T* x, int64_t j, int64_t width) {
+  const char* row = reinterpret_cast<const char*>(x + j * width);
+  for (int64_t i = 0; i < width * int64_t(sizeof(T)); i += 64) __builtin_prefetch(row + i);
+}
+
+// Columns begin .. begin + N kWidth of sum_j p[j] v[j], times scale.
+template <int N, class T>
+TPTT_INLINE void weigh(const Head<T>& head, const float* p, float scale, int64_t begin) {
+  Vector sum[N] = {}, x;
+  for (int64_t j = 0; j < head.count; ++j) {
+    const T* row = head.v + j * head.value_width + begin;
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      load_vector<kWidth>(x, row + n * kWidth);
+      sum[n] += p[j] * x;
+    }
+  }
+  for (int n = 0; n < N; ++n) store_vector<kWidth>(head.o + begin + n * kWidth, sum[n] * scale);
+}
+
+// p [count] is scratch.
+template <class T>
+TPTT_INLINE void attend(const Head<T>& head, float* p) {
   float top = -std::numeric_limits<float>::infinity(), sum = 0;
   for (int64_t j = 0; j < head.count; ++j) {
+    prefetch_row(head.k, j + kAhead, head.width);
+    prefetch_row(head.v, j, head.value_width);
     const float raw = head.scaling * dot(head.q, head.k + j * head.width, head.width);
     p[j] = head.cap > 0 ? head.cap * std::tanh(raw / head.cap) : raw;
     top = std::max(top, p[j]);
@@ -53,22 +79,22 @@ TPTT_INLINE void attend(const Head<T>& head, float* p, float* o) {
     p[j] = exp_simd(p[j] - top);
     sum += p[j];
   }
-  std::fill(o, o + head.value_width, 0.0F);
-  for (int64_t j = 0; j < head.count; ++j) {
-    const T* row = head.v + j * head.value_width;
-    const float weight = p[j] / sum;
-#pragma omp simd
-    for (int64_t i = 0; i < head.value_width; ++i) o[i] += weight * load(row, i);
+  int64_t i = 0;
+  for (; i + 4 * kWidth <= head.value_width; i += 4 * kWidth) weigh<4>(head, p, 1 / sum, i);
+  for (; i + kWidth <= head.value_width; i += kWidth) weigh<1>(head, p, 1 / sum, i);
+  for (; i < head.value_width; ++i) {
+    float o = 0;
+    for (int64_t j = 0; j < head.count; ++j) o += p[j] * load(head.v + j * head.value_width, i);
+    store(head.o, i, o / sum);
   }
-  for (int64_t i = 0; i < head.value_width; ++i) store(head.o, i, o[i]);
 }
 
-TPTT_SIMD void attend_head(const Head<float>& head, float* p, float* o) {
-  attend(head, p, o);
+TPTT_SIMD void attend_head(const Head<float>& head, float* p) {
+  attend(head, p);
 }
 
-TPTT_SIMD void attend_head(const Head<c10::BFloat16>& head, float* p, float* o) {
-  attend(head, p, o);
+TPTT_SIMD void attend_head(const Head<c10::BFloat16>& head, float* p) {
+  attend(head, p);
 }
 
 }  // namespace
@@ -97,7 +123,7 @@ at::Tensor decode_attention(const at::Tensor& given, const at::Tensor& k, const 
   with_type(q, [&](auto t) {
     using T = decltype(t);
     at::parallel_for(0, q.size(0) * heads, grain, [&](int64_t begin, int64_t end) {
-      std::vector<float> scratch(size_t(most + v.size(3)));
+      std::vector<float> scratch(static_cast<size_t>(most));
       for (int64_t i = begin; i < end; ++i) {
         const int64_t s = i / heads, group = i % heads / per_group;
         attend_head(Head<T>{q.const_data_ptr<T>() + i * q.size(2),
@@ -105,7 +131,7 @@ at::Tensor decode_attention(const at::Tensor& given, const at::Tensor& k, const 
                             v.const_data_ptr<T>() + s * v.stride(0) + group * v.stride(1),
                             o.mutable_data_ptr<T>() + i * v.size(3), seen[size_t(s)], q.size(2),
                             v.size(3), float(score.scaling), float(score.softcapping)},
-                    scratch.data(), scratch.data() + most);
+                    scratch.data());
       }
     });
   });

@@ -1,8 +1,8 @@
 #include "models/kernels/few_rows.h"
 
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -87,6 +87,24 @@ void multiply_blocks(const Product& p, const FrozenWeight& weight, T* y, int64_t
   }
 }
 
+// x in float32. ATen's conversion takes as long as reading the weights of a small layer.
+struct Wide {
+  explicit Wide(const at::Tensor& x) : kept(x.contiguous()) {
+    if (x.scalar_type() == at::kFloat) {
+      data = kept.const_data_ptr<float>();
+      return;
+    }
+    copy.resize(size_t(x.numel()));
+    const auto* from = kept.const_data_ptr<c10::BFloat16>();
+    for (int64_t i = 0; i < x.numel(); ++i) copy[size_t(i)] = load(from, i);
+    data = copy.data();
+  }
+
+  at::Tensor kept;
+  std::vector<float> copy;
+  const float* data;
+};
+
 }  // namespace
 
 bool has_few_rows(const at::Tensor& x, const FrozenWeight& weight) {
@@ -96,18 +114,18 @@ bool has_few_rows(const at::Tensor& x, const FrozenWeight& weight) {
 
 std::vector<at::Tensor> few_rows_mm(const at::Tensor& x,
                                     const std::vector<const FrozenWeight*>& weights) {
-  const at::Tensor wide = x.to(at::kFloat).contiguous();
   std::vector<at::Tensor> ys;
   int64_t all = 0;
   for (const FrozenWeight* weight : weights) {
-    ys.push_back(at::empty({x.size(0), weight->rows()}, x.options()));
+    ys.push_back(at::detail::empty_cpu({x.size(0), weight->rows()}, x.options()));
     all += weight->rows();
   }
+  const Wide wide(x);
   const auto multiply_part = [&](size_t i, int64_t begin, int64_t end, auto t) {
     using T = decltype(t);
     if (begin >= end) return;
     const FrozenWeight& weight = *weights[i];
-    const Product p{wide.const_data_ptr<float>(), x.size(0), x.size(1), weight.rows()};
+    const Product p{wide.data, x.size(0), x.size(1), weight.rows()};
     T* y = ys[i].mutable_data_ptr<T>();
     if (weight.packed()) return multiply_blocks(p, weight, y, begin, end);
     multiply_rows(p, weight.dense.const_data_ptr<T>(), y, begin, end);

@@ -1,9 +1,11 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
@@ -21,10 +23,13 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 
 #include "models/dropout.h"
+#include "models/kernels/argmax.h"
 #include "models/kernels/attention.h"
 #include "models/kernels/cross_entropy.h"
+#include "models/kernels/decode_attention.h"
 #include "models/kernels/few_rows.h"
 #include "models/kernels/gated.h"
 #include "models/kernels/gated_mix.h"
@@ -254,6 +259,40 @@ TEST_CASE("few rows are multiplied by blocks as they are decoded") {
     CHECK(apart(ys[1], at::mm(x64, w64.t())) < bound(type));
     CHECK(apart(ys[2], at::mm(x64, v64.t())) < bound(type));
   }
+}
+
+TEST_CASE("a query attends to as many stored keys as it sees") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const int64_t width = GENERATE(5, 16, 70, 128);
+  const double cap = GENERATE(0.0, 2.0);
+  INFO(type << " " << width << " " << cap);
+  const auto [q, q64] = numbers({2, 6, width}, type);
+  const auto [k, k64] = numbers({2, 3, 40, width}, type);
+  const auto [v, v64] = numbers({2, 3, 40, width}, type);
+  const std::vector<int64_t> seen{33, 1};
+  const at::Tensor o = decode_attention(q, k, v, seen, {0.3, cap});
+  for (int64_t s = 0; s < 2; ++s) {
+    const auto stored = [&](const at::Tensor& x) {  // [6, seen, width]
+      return x[s].narrow(1, 0, seen[size_t(s)]).repeat_interleave(2, 0);
+    };
+    at::Tensor scores = at::bmm(stored(k64), q64[s].unsqueeze(2)) * 0.3;  // [6, seen, 1]
+    if (cap > 0) scores = at::tanh(scores / cap) * cap;
+    const at::Tensor weighed = (at::softmax(scores, 1) * stored(v64)).sum(1);
+    CHECK(apart(o[s], weighed) < bound(type));
+  }
+}
+
+TEST_CASE("the largest of a row is the first of equals") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16, at::kDouble);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  at::Tensor x = at::full({4, 150}, -3.5).to(type);
+  x[0][149] = 2, x[1][40] = 1, x[1][77] = 1;
+  x[3].fill_(-infinity);
+  CHECK(argmax_rows(x) == std::vector<int64_t>{149, 40, 0, 0});
+  if (type == at::kDouble) return;  // the library's own finds NaN first
+  x[0][3] = nan, x[1].fill_(nan);
+  CHECK(argmax_rows(x) == std::vector<int64_t>{149, 0, 0, 0});
 }
 
 TEST_CASE("LoRA's products are those of matrices") {
