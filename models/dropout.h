@@ -18,16 +18,17 @@ struct DropoutKey {
 /// None: no dropout (evaluation).
 using Dropout = std::optional<DropoutKey>;
 
-/// What dropout keeps, shape and device of x, uint8: 0 with probability p, else 1.
-at::Tensor dropout_mask(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module);
+/// What the mask of a module follows from: a mask costs little next to the product it is for, so
+/// that on the CPU it is made anew where it is needed. As it is by default, nothing is dropped.
+struct DropoutMask {
+  uint32_t before = 0, within = 0;  // random
+  uint32_t threshold = 0;           // of 65,536: the probability
+};
 
-/// x with 0 where dropout takes it, not scaled by 1 / (1 - p). On the CPU no mask is made: what is
-/// computed again in a backward costs less than it would to keep.
-at::Tensor dropped(const at::Tensor& x, double p, const DropoutKey& key, uint64_t module);
+DropoutMask mask_of(double p, const DropoutKey& key, uint64_t module);
 
-/// to += dropped(x).
-void add_dropped_(const at::Tensor& to, const at::Tensor& x, double p, const DropoutKey& key,
-                  uint64_t module);
+/// What dropout keeps of x, shape and device of x, uint8: 0 with the mask's probability, else 1.
+at::Tensor kept_by(const DropoutMask& mask, const at::Tensor& x);
 
 /// Numbers from -1 to 1, float32, shape and device as given (NEFTune's noise).
 at::Tensor uniform_noise(at::IntArrayRef shape, const DropoutKey& key, uint64_t module,

@@ -4,7 +4,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
@@ -19,24 +18,12 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// LoRA's dropout; without a key nothing is dropped.
-struct Drop {
-  Dropout key;
-  double p = 0;
-  uint64_t module = 0;
-
-  at::Tensor operator()(const at::Tensor& x) const { return key ? dropped(x, p, *key, module) : x; }
-  void add_to(const at::Tensor& to, const at::Tensor& x) const {
-    add_dropped_(to, x, p, *key, module);
-  }
-};
-
 // What a product needs besides its input and what learns.
 struct Frozen {
   FrozenWeight weight;
   at::Tensor bias;
   bool has_lora = false;
-  Drop drop;
+  DropoutMask mask;
   at::Tensor all_a, all_b;  // with PiSSA's beginning; the first r rows and columns learn
   int64_t r = 0;
   at::Tensor row_norms;  // DoRA
@@ -67,7 +54,7 @@ at::Tensor product(at::Tensor y, const at::Tensor& x, const Frozen& f, const at:
                    Kept& kept) {
   const auto type = x.scalar_type();
   if (f.has_lora) {
-    kept.h = low_rank_down(f.drop(x), f.all_a);
+    kept.h = low_rank_down(x, f.all_a, f.mask);
     low_rank_up_(y, kept.h, f.all_b.t(), f.scaling);
   }
   if (magnitude.defined()) {
@@ -95,17 +82,10 @@ variable_list product_backward(at::Tensor g, const at::Tensor& x, const Frozen& 
   }
   if (!f.has_lora) return grads;
   const at::Tensor gh = low_rank_down(g, f.all_b.t()).mul_(f.scaling);  // [N, r]
-  grads.push_back(low_rank_outer(gh.narrow(1, 0, f.r), f.drop(x)));
+  grads.push_back(low_rank_outer(gh.narrow(1, 0, f.r), x, f.mask));
   grads.push_back(low_rank_outer(kept.h.narrow(1, 0, f.r), g).mul_(f.scaling).t());
   if (grad_magnitude.defined()) grads.push_back(grad_magnitude);
-  if (!wanted) return grads;
-  if (f.drop.key) {
-    const at::Tensor part = at::zeros_like(grad_x);
-    low_rank_up_(part, gh, f.all_a, 1);
-    f.drop.add_to(grad_x, part);
-  } else {
-    low_rank_up_(grad_x, gh, f.all_a, 1);
-  }
+  if (wanted) low_rank_up_(grad_x, gh, f.all_a, 1, f.mask);
   return grads;
 }
 
@@ -161,7 +141,7 @@ Frozen frozen_of(const Linear& linear, const Dropout& dropout) {
   f.r = lora.a.size(0);
   f.scaling = lora.scaling;
   if (dropout && lora.dropout > 0) {
-    f.drop = {dropout, lora.dropout, lora.module};
+    f.mask = mask_of(lora.dropout, *dropout, lora.module);
     f.scaling /= 1 - lora.dropout;
   }
   if (lora.magnitude.defined()) f.row_norms = adapted_row_norms(linear.weight, lora);

@@ -20,6 +20,8 @@ namespace {
 using head::Gradients;
 using head::Inputs;
 
+constexpr int64_t kManyTasks = 8;  // a thread: then no two threads' shares differ by much
+
 template <class T>
 TPTT_V4 void forward_v4(const Inputs<T>& in, head::Strided<T> o, float* lse, float* scratch) {
   head::forward<6, 4, 16, panel::Floats>(in, o, lse, scratch);
@@ -123,6 +125,18 @@ Inputs<T> inputs_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& 
           float(score.softcapping)};
 }
 
+// In how many parts the query heads of a key head are computed side by side, each part with a sum
+// of its own for the key head's gradient: as few as keep all threads as busy.
+int64_t parts_of_groups(int64_t groups, int64_t heads_a_group) {
+  const int64_t threads = at::get_num_threads();
+  for (int64_t parts = 1; parts < heads_a_group; ++parts) {
+    const int64_t tasks = groups * parts;
+    if (heads_a_group % parts == 0 && (tasks % threads == 0 || tasks >= kManyTasks * threads))
+      return parts;
+  }
+  return heads_a_group;
+}
+
 }  // namespace
 
 TiledAttention tiled_attention(const at::Tensor& given_q, const at::Tensor& given_k,
@@ -160,25 +174,27 @@ AttentionGradients tiled_attention_backward(const at::Tensor& given_g, const at:
                    o = rows_side_by_side(done.o);
   const int64_t heads = q.size(1), length = q.size(2);
   at::Tensor dq = by_token(q.size(0), heads, length, q.size(3), q.scalar_type());
-  // A key head's gradient is the sum of its query heads', which are computed side by side.
+  const int64_t groups = k.size(1), parts = parts_of_groups(q.size(0) * groups, heads / groups);
   const auto zeros = [&](int64_t width) {
-    return at::zeros({q.size(0), heads, length, round_up(width, head::kPadding)},
+    return at::zeros({q.size(0), groups * parts, length, round_up(width, head::kPadding)},
                      done.lse.options());
   };
   at::Tensor dk = zeros(k.size(3)), dv = zeros(v.size(3));
+  const int64_t tasks = q.size(0) * groups * parts, heads_a_task = heads / (groups * parts);
   with_type(q, [&](auto t) {
     using T = decltype(t);
     const auto backward = backward_version<T>(level, can_pair(level, {q, k, v, g}));
-    at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
       at::Tensor scratch =
           floats({head::backward_scratch(inputs_of<T>(q, k, v, 0, window, score))});
-      for (int64_t i = begin; i < end; ++i) {
+      for (int64_t i = begin * heads_a_task; i < end * heads_a_task; ++i) {
+        const int64_t task = i / heads_a_task;
         const Gradients<T> grads{rows_of<T>(g, i, heads),
                                  rows_of<T>(o, i, heads),
                                  done.lse.const_data_ptr<float>() + i * length,
                                  own_rows_of<T>(dq, i, heads),
-                                 own_rows_of<float>(dk, i, heads).at,
-                                 own_rows_of<float>(dv, i, heads).at};
+                                 own_rows_of<float>(dk, task, groups * parts).at,
+                                 own_rows_of<float>(dv, task, groups * parts).at};
         backward(inputs_of<T>(q, k, v, i, window, score), grads, scratch.mutable_data_ptr<float>());
       }
     });
@@ -187,8 +203,8 @@ AttentionGradients tiled_attention_backward(const at::Tensor& given_g, const at:
   const auto of_groups = [&](const at::Tensor& x, const at::Tensor& like) {
     at::Tensor out = by_token(like.size(0), like.size(1), length, like.size(3), like.scalar_type());
     const at::Tensor cut = x.narrow(3, 0, like.size(3));
-    if (k.size(1) == heads) return out.copy_(cut);
-    return out.copy_(cut.unflatten(1, {k.size(1), -1}).sum(2));
+    if (parts == 1) return out.copy_(cut);
+    return out.copy_(cut.unflatten(1, {groups, parts}).sum(2));
   };
   return {dq, of_groups(dk, k), of_groups(dv, v)};
 }

@@ -116,22 +116,10 @@ TEST_CASE("rotations of heads that lie apart go there and back") {
   CHECK(apart(rotate_halves(y, angle.cos(), angle.sin(), -1), x64) < bound(type));
 }
 
-TEST_CASE("dropout without a mask drops what the mask says") {
-  const auto type = GENERATE(at::kFloat, at::kBFloat16);
-  const int64_t size = GENERATE(1, 127, 4001);  // groups of 128
-  const DropoutKey key{3, 1ull << 33, 5};
-  const at::Tensor x = normal({size}).to(type);
-  const at::Tensor mask = dropout_mask(x, 0.3, key, 7);
-  CHECK(dropped(x, 0.3, key, 7).equal(x * mask));
-  const at::Tensor to = normal({size}).to(type), sum = to + x * mask;
-  add_dropped_(to, x, 0.3, key, 7);
-  CHECK(to.equal(sum));
-}
-
 TEST_CASE("dropout's masks are random in every direction that a product sums over") {
   const at::Tensor x = normal({512, 513});
   const auto mask = [&](const DropoutKey& key, uint64_t module, double p = 0.3) {
-    return dropout_mask(x, p, key, module).to(at::kDouble);
+    return kept_by(mask_of(p, key, module), x).to(at::kDouble);
   };
   const DropoutKey key{42, 7, 0};
   const double deviation = std::sqrt(0.3 * 0.7 / double(x.numel()));
@@ -304,10 +292,13 @@ TEST_CASE("LoRA's products are those of matrices") {
   const at::Tensor m = normal({r, size}), h = normal({rows, r});
   const at::Tensor m64 = m.to(at::kDouble), h64 = h.to(at::kDouble);
   const double exact = bound(at::kFloat) * 4;  // sums of hundreds
-  CHECK(apart(low_rank_down(x, m), at::mm(x64, m64.t())) < exact);
-  CHECK(apart(low_rank_outer(h, x), at::mm(h64.t(), x64)) < exact);
-  low_rank_up_(y, h, m, 0.7);
-  CHECK(apart(y, y64 + at::mm(h64, m64) * 0.7) < (type == at::kFloat ? exact : bound(type)));
+  const DropoutMask mask = GENERATE(DropoutMask(), mask_of(0.3, {3, 1ull << 33, 5}, 7));
+  const at::Tensor kept = kept_by(mask, x);
+  CHECK(apart(low_rank_down(x, m, mask), at::mm(x64 * kept, m64.t())) < exact);
+  CHECK(apart(low_rank_outer(h, x, mask), at::mm(h64.t(), x64 * kept)) < exact);
+  low_rank_up_(y, h, m, 0.7, mask);
+  const at::Tensor sum = y64 + at::mm(h64, m64) * kept * 0.7;
+  CHECK(apart(y, sum) < (type == at::kFloat ? exact : bound(type)));
 }
 
 TEST_CASE("products by panels are those of matrices, in every version of the machine's") {
