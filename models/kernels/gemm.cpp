@@ -18,7 +18,8 @@
 namespace tptt {
 namespace {
 
-constexpr int64_t kDepth = 256;      // of a packed piece, and of a chain of roundings
+constexpr int64_t kDepth = 192;      // of a packed piece, and of a chain of roundings
+constexpr int64_t kTurn = 24;        // rows between prefetches: of whole tiles
 constexpr int64_t kMostRows = 1024;  // of a task: its sums stay in the second-level cache
 constexpr int64_t kLeastRows = 64;   // fewer are not worth a packing of their own
 
@@ -36,6 +37,13 @@ Problem in_pairs(Problem p) {
   p.k /= 2, p.lda /= 2;
   if (p.options.transposed) p.ldb /= 2;
   return p;
+}
+
+// Of a length in as few pieces of at most `most` as may be: pieces as long as each other, of whole
+// vectors.
+TPTT_INLINE int64_t even_share(int64_t length, int64_t most) {
+  const int64_t pieces = (length + most - 1) / most;
+  return round_up((length + pieces - 1) / std::max<int64_t>(1, pieces), 16);
 }
 
 // A task: rows first .. first + rows of the columns column .. column + width.
@@ -71,10 +79,38 @@ TPTT_INLINE void write_sums(const Problem& p, const Part& part, const float* sum
   panel::unpack<V, W>(sums, part.rows, part.width, c, p.ldc, p.options.add);
 }
 
+// What the next piece is packed from: rows of bytes.
+struct Ahead {
+  const char* at;
+  int64_t rows, bytes, stride;
+};
+
+// Asks for the share `turn` of `turns`.
+TPTT_INLINE void prefetch(const Ahead& ahead, int64_t turn, int64_t turns) {
+  for (int64_t row = ahead.rows * turn / turns; row < ahead.rows * (turn + 1) / turns; ++row)
+    for (int64_t i = 0; i < ahead.bytes; i += 64)
+      __builtin_prefetch(ahead.at + row * ahead.stride + i, 0, 2);
+}
+
+// The piece of the depth from k0 on, or past its end the next panel's first.
+template <class Numbers>
+Ahead ahead_of(const Problem& p, const Part& part, int64_t k0, int64_t depth) {
+  const int64_t column = k0 < p.k ? part.column : part.column + part.width;
+  const int64_t first = k0 < p.k ? k0 : 0, k = std::min(depth, p.k - first);
+  const int64_t width = std::min(part.width, p.n - column);
+  const bool transposed = p.options.transposed;
+  const int64_t per = transposed ? 1 : Numbers::kPer;  // rows of b to a number of the depth
+  const int64_t size = p.b_bfloat16 && (Numbers::kPer == 1 || !transposed) ? 2 : 4;
+  const int64_t row = transposed ? column : first * per, in_row = transposed ? first : column;
+  return {static_cast<const char*>(p.b) + (row * p.ldb + in_row) * size,
+          transposed ? width : k * per, (transposed ? k : width) * size, p.ldb * size};
+}
+
 template <int R, int V, int W, class Numbers = panel::Floats>
 TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece, float* sums) {
-  for (int64_t k0 = 0; k0 < p.k; k0 += kDepth) {
-    const int64_t k = std::min(kDepth, p.k - k0);
+  const int64_t depth = even_share(p.k, kDepth);
+  for (int64_t k0 = 0; k0 < p.k; k0 += depth) {
+    const int64_t k = std::min(depth, p.k - k0);
     if constexpr (std::is_same_v<Numbers, panel::Pairs>) {
       pack_piece_of_pairs<V, W>(p, part, k0, k, piece);
     } else if (p.b_bfloat16) {
@@ -83,7 +119,15 @@ TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece,
       pack_piece<V, W, float>(p, part, k0, k, piece);
     }
     const panel::Left a{p.a + part.first * p.lda + k0, p.lda, 1};
-    panel::rows_of_tiles<R, V, W, Numbers>(a, {piece, V * W}, k, part.rows, {sums, V * W}, k0 > 0);
+    const Ahead ahead = ahead_of<Numbers>(p, part, k0 + depth, depth);
+    const panel::Rows<float> c{sums, V * W};
+    const int64_t turns = (part.rows + kTurn - 1) / kTurn;
+    for (int64_t turn = 0; turn < turns; ++turn) {
+      prefetch(ahead, turn, turns);
+      const int64_t row = turn * kTurn;
+      panel::rows_of_tiles<R, V, W, Numbers>(a.rows_from(row), {piece, V * W}, k,
+                                             std::min(kTurn, part.rows - row), c.from(row), k0 > 0);
+    }
   }
   if (p.c_bfloat16) {
     write_sums<V, W, c10::BFloat16>(p, part, sums);
