@@ -4,7 +4,6 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <type_traits>
 
 #include "models/kernels/buffers.h"
 #include "models/kernels/dispatch.h"
@@ -51,32 +50,21 @@ struct Part {
   int64_t first, rows, column, width;
 };
 
-template <int V, int W, class T>
+// The depth k0 .. k0 + k of b, in pairs or of type B.
+template <int V, int W, class Numbers, class B>
 TPTT_INLINE void pack_piece(const Problem& p, const Part& part, int64_t k0, int64_t k,
                             float* piece) {
-  const T* b = static_cast<const T*>(p.b);
-  if (p.options.transposed) {
+  const B* b = static_cast<const B*>(p.b);
+  if (p.options.transposed && Numbers::kPer == 2) {
+    const auto* pairs = static_cast<const float*>(p.b) + part.column * p.ldb + k0;
+    panel::pack_transposed<V, W>(pairs, p.ldb, k, part.width, piece);
+  } else if (p.options.transposed) {
     panel::pack_transposed<V, W>(b + part.column * p.ldb + k0, p.ldb, k, part.width, piece);
+  } else if constexpr (Numbers::kPer == 2) {
+    panel::zip_rows<W>(b + 2 * k0 * p.ldb + part.column, p.ldb, 2 * k, part.width, piece, V * W);
   } else {
     panel::pack<V, W>(b + k0 * p.ldb + part.column, p.ldb, k, part.width, piece);
   }
-}
-
-template <int V, int W>
-TPTT_INLINE void pack_piece_of_pairs(const Problem& p, const Part& part, int64_t k0, int64_t k,
-                                     float* piece) {
-  if (p.options.transposed) {
-    pack_piece<V, W, float>(p, part, k0, k, piece);
-  } else {
-    const auto* b = static_cast<const c10::BFloat16*>(p.b) + 2 * k0 * p.ldb + part.column;
-    panel::zip_rows<W>(b, p.ldb, 2 * k, part.width, piece, V * W);
-  }
-}
-
-template <int V, int W, class T>
-TPTT_INLINE void write_sums(const Problem& p, const Part& part, const float* sums) {
-  T* c = static_cast<T*>(p.c) + part.first * p.ldc + part.column;
-  panel::unpack<V, W>(sums, part.rows, part.width, c, p.ldc, p.options.add);
 }
 
 // What the next piece is packed from: rows of bytes.
@@ -106,51 +94,70 @@ Ahead ahead_of(const Problem& p, const Part& part, int64_t k0, int64_t depth) {
           transposed ? width : k * per, (transposed ? k : width) * size, p.ldb * size};
 }
 
-template <int R, int V, int W, class Numbers = panel::Floats>
+// c = or, with `add`, += rows of a times a packed piece, while the next one is asked for.
+template <int R, int V, int W, class Numbers, class Result>
+TPTT_INLINE void multiply_piece(panel::Left a, int64_t rows, const float* piece, int64_t k,
+                                const Ahead& ahead, const Result& c, bool add) {
+  const int64_t turns = (rows + kTurn - 1) / kTurn;
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    const int64_t row = turn * kTurn;
+    prefetch(ahead, turn, turns);
+    panel::rows_of_tiles<R, V, W, Numbers>(a.rows_from(row), {piece, V * W}, k,
+                                           std::min(kTurn, rows - row), c.from(row), add);
+  }
+}
+
+template <int R, int V, int W, class Numbers, class B, class C>
 TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece, float* sums) {
+  C* c = static_cast<C*>(p.c) + part.first * p.ldc + part.column;
+  const panel::Rows<float> gathered{sums, V * W};
+  const panel::LastOfSums<C> last{{sums, V * W}, {c, p.ldc}, p.options.add};
+  const bool whole = part.width == V * W;  // else the sums of the last piece are cut
   const int64_t depth = even_share(p.k, kDepth);
   for (int64_t k0 = 0; k0 < p.k; k0 += depth) {
     const int64_t k = std::min(depth, p.k - k0);
-    if constexpr (std::is_same_v<Numbers, panel::Pairs>) {
-      pack_piece_of_pairs<V, W>(p, part, k0, k, piece);
-    } else if (p.b_bfloat16) {
-      pack_piece<V, W, c10::BFloat16>(p, part, k0, k, piece);
-    } else {
-      pack_piece<V, W, float>(p, part, k0, k, piece);
-    }
+    pack_piece<V, W, Numbers, B>(p, part, k0, k, piece);
     const panel::Left a{p.a + part.first * p.lda + k0, p.lda, 1};
     const Ahead ahead = ahead_of<Numbers>(p, part, k0 + depth, depth);
-    const panel::Rows<float> c{sums, V * W};
-    const int64_t turns = (part.rows + kTurn - 1) / kTurn;
-    for (int64_t turn = 0; turn < turns; ++turn) {
-      prefetch(ahead, turn, turns);
-      const int64_t row = turn * kTurn;
-      panel::rows_of_tiles<R, V, W, Numbers>(a.rows_from(row), {piece, V * W}, k,
-                                             std::min(kTurn, part.rows - row), c.from(row), k0 > 0);
+    if (whole && k0 + depth >= p.k) {
+      multiply_piece<R, V, W, Numbers>(a, part.rows, piece, k, ahead, last, k0 > 0);
+    } else {
+      multiply_piece<R, V, W, Numbers>(a, part.rows, piece, k, ahead, gathered, k0 > 0);
     }
   }
-  if (p.c_bfloat16) {
-    write_sums<V, W, c10::BFloat16>(p, part, sums);
+  if (!whole) panel::unpack<V, W>(sums, part.rows, part.width, c, p.ldc, p.options.add);
+}
+
+template <int R, int V, int W>
+TPTT_INLINE void multiply_part_of_floats(const Problem& p, const Part& part, float* piece,
+                                         float* sums) {
+  using Floats = panel::Floats;
+  if (p.b_bfloat16 && p.c_bfloat16) {
+    multiply_part<R, V, W, Floats, c10::BFloat16, c10::BFloat16>(p, part, piece, sums);
+  } else if (p.b_bfloat16) {
+    multiply_part<R, V, W, Floats, c10::BFloat16, float>(p, part, piece, sums);
+  } else if (p.c_bfloat16) {
+    multiply_part<R, V, W, Floats, float, c10::BFloat16>(p, part, piece, sums);
   } else {
-    write_sums<V, W, float>(p, part, sums);
+    multiply_part<R, V, W, Floats, float, float>(p, part, piece, sums);
   }
 }
 
 // As many sums as the registers hold: 24 of 32, and 12 of 16.
 TPTT_V4 void part_v4(const Problem& p, const Part& part, float* piece, float* sums) {
-  multiply_part<8, 3, 16>(p, part, piece, sums);
+  multiply_part_of_floats<8, 3, 16>(p, part, piece, sums);
 }
 
 TPTT_V4 void part_of_pairs(const Problem& p, const Part& part, float* piece, float* sums) {
-  multiply_part<8, 3, 16, panel::Pairs>(p, part, piece, sums);
+  multiply_part<8, 3, 16, panel::Pairs, c10::BFloat16, c10::BFloat16>(p, part, piece, sums);
 }
 
 TPTT_V3 void part_v3(const Problem& p, const Part& part, float* piece, float* sums) {
-  multiply_part<6, 2, 8>(p, part, piece, sums);
+  multiply_part_of_floats<6, 2, 8>(p, part, piece, sums);
 }
 
 void part_any(const Problem& p, const Part& part, float* piece, float* sums) {
-  multiply_part<2, 1, 8>(p, part, piece, sums);
+  multiply_part_of_floats<2, 1, 8>(p, part, piece, sums);
 }
 
 struct Version {

@@ -26,6 +26,38 @@ struct Rows {
   Number* at;
   int64_t row;
   TPTT_INLINE Rows from(int64_t i) const { return {at + i * row, row}; }
+
+  // A vector of sums from column j on becomes or, with `add`, is added to the result.
+  template <int W>
+  TPTT_INLINE void put(int64_t r, int64_t j, typename VectorOf<W>::type& sum, bool add) const {
+    Number* to = at + r * row + j;
+    typename VectorOf<W>::type before;
+    if (add) {
+      load_vector<W>(before, to);
+      sum += before;
+    }
+    store_vector<W>(to, sum);
+  }
+};
+
+// The result of a product in pieces, whose sums so far lie apart: with the last piece they are
+// added to it.
+template <class Number>
+struct LastOfSums {
+  Rows<const float> sums;
+  Rows<Number> result;
+  bool add;  // to what the result is
+  TPTT_INLINE LastOfSums from(int64_t i) const { return {sums.from(i), result.from(i), add}; }
+
+  template <int W>
+  TPTT_INLINE void put(int64_t r, int64_t j, typename VectorOf<W>::type& sum, bool add_sums) const {
+    typename VectorOf<W>::type before;
+    if (add_sums) {
+      load_vector<W>(before, sums.at + r * sums.row + j);
+      sum += before;
+    }
+    result.template put<W>(r, j, sum, add);
+  }
 };
 
 // What a tile does with a number of a and a vector of b. kPer: how many of the depth lie in a
@@ -53,8 +85,8 @@ struct Pairs {
 
 // c [R, V * W] = or += a [R, k] b [k, V * W]. The new sums begin at zero: a chain over all pieces
 // of a long product would round away what comes last.
-template <int R, int V, int W, class Numbers = Floats>
-TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, bool add) {
+template <int R, int V, int W, class Numbers = Floats, class Result = Rows<float>>
+TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, const Result& c, bool add) {
   using Vector = typename VectorOf<W>::type;
   Vector sum[R][V];
 #pragma GCC unroll 16
@@ -74,21 +106,13 @@ TPTT_INLINE void tile(Left a, Rows<const float> b, int64_t k, Rows<float> c, boo
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      float* to = c.at + r * c.row + v * W;
-      Vector before;
-      if (add) {
-        load_vector<W>(before, to);
-        sum[r][v] += before;
-      }
-      store_vector<W>(to, sum[r][v]);
-    }
+    for (int v = 0; v < V; ++v) c.template put<W>(r, v * W, sum[r][v], add);
 }
 
 // The same for any number of rows; Numbers may have a way of their own (gemm_tiles.h).
-template <int R, int V, int W, class Numbers = Floats>
-TPTT_INLINE void rows_of_tiles(Left a, Rows<const float> b, int64_t k, int64_t rows, Rows<float> c,
-                               bool add) {
+template <int R, int V, int W, class Numbers = Floats, class Result = Rows<float>>
+TPTT_INLINE void rows_of_tiles(Left a, Rows<const float> b, int64_t k, int64_t rows,
+                               const Result& c, bool add) {
   if constexpr (requires { Numbers::template all_rows<V>(a, b, k, rows, c, add); }) {
     Numbers::template all_rows<V>(a, b, k, rows, c, add);
   } else {
