@@ -12,15 +12,18 @@
 
 // Goto's scheme without the packing of a: rows of activations lie well as they are. A task takes a
 // panel of columns of b through all rows, kDepth at a time, so that a packed piece stays in the
-// first two caches and each number of b is widened, transposed and packed once.
+// first two caches and each number of b is widened, transposed and packed once. Where a is long
+// (logits' gradients), a task takes several panels, so that a is read from memory once.
 
 namespace tptt {
 namespace {
 
-constexpr int64_t kDepth = 192;      // of a packed piece, and of a chain of roundings
-constexpr int64_t kTurn = 24;        // rows between prefetches: of whole tiles
-constexpr int64_t kMostRows = 1024;  // of a task: its sums stay in the second-level cache
-constexpr int64_t kLeastRows = 64;   // fewer are not worth a packing of their own
+constexpr int64_t kDepth = 192;            // of a packed piece, and of a chain of roundings
+constexpr int64_t kTurn = 24;              // rows between prefetches: of whole tiles
+constexpr int64_t kNearNumbers = 1 << 19;  // of a: 4 MB
+constexpr int64_t kSums = 1 << 17;         // of several panels: half a MB
+constexpr int64_t kMostRows = 1024;        // of a task: its sums stay in the second-level cache
+constexpr int64_t kLeastRows = 64;         // fewer are not worth a packing of their own
 
 struct Problem {
   const float* a;
@@ -45,7 +48,8 @@ TPTT_INLINE int64_t even_share(int64_t length, int64_t most) {
   return round_up((length + pieces - 1) / std::max<int64_t>(1, pieces), 16);
 }
 
-// A task: rows first .. first + rows of the columns column .. column + width.
+// A task: rows first .. first + rows of the columns column .. column + width, of one or more
+// panels.
 struct Part {
   int64_t first, rows, column, width;
 };
@@ -80,18 +84,30 @@ TPTT_INLINE void prefetch(const Ahead& ahead, int64_t turn, int64_t turns) {
       __builtin_prefetch(ahead.at + row * ahead.stride + i, 0, 2);
 }
 
-// The piece of the depth from k0 on, or past its end the next panel's first.
+// The piece of a panel's depth from k0 on.
 template <class Numbers>
-Ahead ahead_of(const Problem& p, const Part& part, int64_t k0, int64_t depth) {
-  const int64_t column = k0 < p.k ? part.column : part.column + part.width;
-  const int64_t first = k0 < p.k ? k0 : 0, k = std::min(depth, p.k - first);
-  const int64_t width = std::min(part.width, p.n - column);
+Ahead ahead_of(const Problem& p, const Part& panel, int64_t k0, int64_t depth) {
+  const int64_t k = std::min(depth, p.k - k0), width = std::min(panel.width, p.n - panel.column);
   const bool transposed = p.options.transposed;
   const int64_t per = transposed ? 1 : Numbers::kPer;  // rows of b to a number of the depth
   const int64_t size = p.b_bfloat16 && (Numbers::kPer == 1 || !transposed) ? 2 : 4;
-  const int64_t row = transposed ? column : first * per, in_row = transposed ? first : column;
+  const int64_t row = transposed ? panel.column : k0 * per;
+  const int64_t in_row = transposed ? k0 : panel.column;
   return {static_cast<const char*>(p.b) + (row * p.ldb + in_row) * size,
           transposed ? width : k * per, (transposed ? k : width) * size, p.ldb * size};
+}
+
+// What a task multiplies after that panel's piece from k0 on: the next panel, or the first with the
+// next piece, or the next task's.
+template <class Numbers>
+Ahead ahead_of_next(const Problem& p, const Part& part, const Part& panel, int64_t k0,
+                    int64_t depth) {
+  Part next = panel;
+  next.column += panel.width;
+  if (next.column < part.column + part.width) return ahead_of<Numbers>(p, next, k0, depth);
+  if (k0 + depth >= p.k) return ahead_of<Numbers>(p, next, 0, depth);
+  next.column = part.column;
+  return ahead_of<Numbers>(p, next, k0 + depth, depth);
 }
 
 // c = or, with `add`, += rows of a times a packed piece, while the next one is asked for.
@@ -107,25 +123,39 @@ TPTT_INLINE void multiply_piece(panel::Left a, int64_t rows, const float* piece,
   }
 }
 
+// A panel's depth k0 .. k0 + depth: its sums are gathered at `sums`, and with the last piece go to
+// c.
 template <int R, int V, int W, class Numbers, class B, class C>
-TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece, float* sums) {
-  C* c = static_cast<C*>(p.c) + part.first * p.ldc + part.column;
+TPTT_INLINE void multiply_panel(const Problem& p, const Part& panel, int64_t k0, int64_t depth,
+                                const Ahead& ahead, float* piece, float* sums) {
+  C* c = static_cast<C*>(p.c) + panel.first * p.ldc + panel.column;
   const panel::Rows<float> gathered{sums, V * W};
   const panel::LastOfSums<C> last{{sums, V * W}, {c, p.ldc}, p.options.add};
-  const bool whole = part.width == V * W;  // else the sums of the last piece are cut
-  const int64_t depth = even_share(p.k, kDepth);
-  for (int64_t k0 = 0; k0 < p.k; k0 += depth) {
-    const int64_t k = std::min(depth, p.k - k0);
-    pack_piece<V, W, Numbers, B>(p, part, k0, k, piece);
-    const panel::Left a{p.a + part.first * p.lda + k0, p.lda, 1};
-    const Ahead ahead = ahead_of<Numbers>(p, part, k0 + depth, depth);
-    if (whole && k0 + depth >= p.k) {
-      multiply_piece<R, V, W, Numbers>(a, part.rows, piece, k, ahead, last, k0 > 0);
-    } else {
-      multiply_piece<R, V, W, Numbers>(a, part.rows, piece, k, ahead, gathered, k0 > 0);
-    }
+  const int64_t k = std::min(depth, p.k - k0);
+  const panel::Left a{p.a + panel.first * p.lda + k0, p.lda, 1};
+  const bool whole = panel.width == V * W, is_last = k0 + depth >= p.k;
+  pack_piece<V, W, Numbers, B>(p, panel, k0, k, piece);
+  if (whole && is_last) {
+    multiply_piece<R, V, W, Numbers>(a, panel.rows, piece, k, ahead, last, k0 > 0);
+    return;
   }
-  if (!whole) panel::unpack<V, W>(sums, part.rows, part.width, c, p.ldc, p.options.add);
+  multiply_piece<R, V, W, Numbers>(a, panel.rows, piece, k, ahead, gathered, k0 > 0);
+  if (is_last) panel::unpack<V, W>(sums, panel.rows, panel.width, c, p.ldc, p.options.add);
+}
+
+// sums: room for [rows, columns of the part's panels].
+template <int R, int V, int W, class Numbers, class B, class C>
+TPTT_INLINE void multiply_part(const Problem& p, const Part& part, float* piece, float* sums) {
+  constexpr int64_t kPanel = V * W;
+  const int64_t depth = even_share(p.k, kDepth);
+  for (int64_t k0 = 0; k0 < p.k; k0 += depth)
+    for (int64_t column = 0; column < part.width; column += kPanel) {
+      const Part panel{part.first, part.rows, part.column + column,
+                       std::min(kPanel, part.width - column)};
+      multiply_panel<R, V, W, Numbers, B, C>(p, panel, k0, depth,
+                                             ahead_of_next<Numbers>(p, part, panel, k0, depth),
+                                             piece, sums + column * part.rows);
+    }
 }
 
 template <int R, int V, int W>
@@ -174,19 +204,28 @@ bool library_is_faster() {
 #endif
 }
 
+// How many panels a task takes side by side: as many as there are for a thread and as their sums
+// have room in a cache, where rows of a are too many numbers to wait there for the next panel.
+int64_t panels_a_task(const Problem& p, int64_t rows, int64_t panels, int64_t width) {
+  if (rows * p.k <= kNearNumbers) return 1;
+  const int64_t threads = at::get_num_threads();
+  return std::clamp<int64_t>(kSums / (rows * width), 1, (panels + threads - 1) / threads);
+}
+
 void multiply(const Version& version, const Problem& p) {
   const int64_t panels = (p.n + version.width - 1) / version.width;
   // As many rows a task as may be, but work for every thread.
   const int64_t wanted = (2 * at::get_num_threads() + panels - 1) / panels;
-  const int64_t rows = std::min(kMostRows, std::max(kLeastRows, (p.m + wanted - 1) / wanted));
+  const int64_t rows =
+      std::min({kMostRows, p.m, std::max(kLeastRows, (p.m + wanted - 1) / wanted)});
   const int64_t chunks = (p.m + rows - 1) / rows;
-  at::parallel_for(0, panels * chunks, 1, [&](int64_t begin, int64_t end) {
+  const int64_t width = version.width * panels_a_task(p, rows, panels, version.width);
+  at::parallel_for(0, (p.n + width - 1) / width * chunks, 1, [&](int64_t begin, int64_t end) {
     const at::Tensor piece = floats({kDepth * version.width});
-    const at::Tensor sums = floats({std::min(rows, p.m) * version.width});
+    const at::Tensor sums = floats({rows * width});
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i % chunks * rows, column = i / chunks * version.width;
-      const Part part{first, std::min(rows, p.m - first), column,
-                      std::min(version.width, p.n - column)};
+      const int64_t first = i % chunks * rows, column = i / chunks * width;
+      const Part part{first, std::min(rows, p.m - first), column, std::min(width, p.n - column)};
       version.part(p, part, piece.mutable_data_ptr<float>(), sums.mutable_data_ptr<float>());
     }
   });

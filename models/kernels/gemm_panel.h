@@ -224,19 +224,20 @@ struct Zip<W, std::integer_sequence<int, J...>> {
 template <int W>
 TPTT_INLINE void zip_rows(const c10::BFloat16* b, int64_t stride, int64_t rows, int64_t width,
                           float* to, int64_t columns) {
-  for (int64_t i = 0; i < rows; i += 2) {
-    const c10::BFloat16* row = b + i * stride;
-    for (int64_t j = 0; j < columns; j += W) {
-      typename VectorOf<W>::half first{}, second{};
-      if (j + W <= width && i + 1 < rows) {
-        std::memcpy(&first, row + j, sizeof first);
-        std::memcpy(&second, row + stride + j, sizeof second);
-      } else {
-        const size_t size = size_t(std::clamp<int64_t>(width - j, 0, W)) * sizeof *row;
-        std::memcpy(&first, row + j, size);
-        if (i + 1 < rows) std::memcpy(&second, row + stride + j, size);
-      }
-      Zip<W>::apply(to + i / 2 * columns + j, first, second);
+  using Half = typename Zip<W>::Half;
+  const int64_t whole = width / W * W;
+  for (int64_t i = 0; i < rows; i += 2, to += columns) {
+    const c10::BFloat16 *row = b + i * stride, *next = row + stride;
+    const bool paired = i + 1 < rows;
+    for (int64_t j = 0; paired && j < whole; j += W) {
+      Half first, second;
+      std::memcpy(&first, row + j, sizeof first);
+      std::memcpy(&second, next + j, sizeof second);
+      Zip<W>::apply(to + j, first, second);
+    }
+    for (int64_t j = paired ? whole : 0; j < columns; ++j) {
+      const uint32_t low = j < width ? row[j].x : 0, high = j < width && paired ? next[j].x : 0;
+      to[j] = std::bit_cast<float>(low | high << 16);
     }
   }
 }

@@ -306,7 +306,8 @@ TEST_CASE("products by panels are those of matrices, in every version of the mac
   const auto b_type = GENERATE(at::kFloat, at::kBFloat16);
   const auto [m, k, n] =
       GENERATE(std::array<int64_t, 3>{1, 1, 1}, std::array<int64_t, 3>{13, 70, 61},
-               std::array<int64_t, 3>{131, 800, 96}, std::array<int64_t, 3>{1030, 33, 50});
+               std::array<int64_t, 3>{131, 800, 96}, std::array<int64_t, 3>{1030, 33, 50},
+               std::array<int64_t, 3>{131, 8200, 200});  // several panels at a time
   const auto [a, a64] = numbers({m, k}, a_type);
   const auto [wide, wide64] = numbers({k + 3, n + 5}, b_type);  // rows that lie apart
   const at::Tensor b = wide.narrow(0, 3, k).narrow(1, 5, n);
