@@ -20,7 +20,7 @@ namespace {
 
 constexpr int64_t kDepth = 192;            // of a packed piece, and of a chain of roundings
 constexpr int64_t kTurn = 24;              // rows between prefetches: of whole tiles
-constexpr int64_t kNearNumbers = 1 << 19;  // of a: 4 MB
+constexpr int64_t kNearNumbers = 1 << 19;  // of a: 2 MB
 constexpr int64_t kSums = 1 << 17;         // of several panels: half a MB
 constexpr int64_t kMostRows = 1024;        // of a task: its sums stay in the second-level cache
 constexpr int64_t kLeastRows = 64;         // fewer are not worth a packing of their own

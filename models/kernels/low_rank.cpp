@@ -62,9 +62,10 @@ TPTT_INLINE void dots(const float* x, const float* m, Sizes s, int64_t first, fl
   }
 }
 
-// Columns first .. first + N kWidth of h [r] m [r, size].
+// Columns first .. first + N kWidth of scale h [r] m [r, size].
 template <int N>
-TPTT_INLINE void combine(const float* h, const float* m, Sizes s, int64_t first, float* to) {
+TPTT_INLINE void combine(const float* h, const float* m, Sizes s, float scale, int64_t first,
+                         float* to) {
   Vector sum[N] = {}, ms;
   for (int64_t j = 0; j < s.r; ++j) {
 #pragma GCC unroll 4
@@ -73,7 +74,7 @@ TPTT_INLINE void combine(const float* h, const float* m, Sizes s, int64_t first,
       sum[n] += h[j] * ms;
     }
   }
-  for (int n = 0; n < N; ++n) store_vector<kWidth>(to + first + n * kWidth, sum[n]);
+  for (int n = 0; n < N; ++n) store_vector<kWidth>(to + first + n * kWidth, sum[n] * scale);
 }
 
 // Row n of dropped(x) m^T; wide [size] is scratch.
@@ -88,17 +89,18 @@ TPTT_INLINE void down(const T* x, const float* m, float* h, Sizes s, const Dropo
   }
 }
 
-// Row n of y += dropped(h m).
+// Row n of y += scale dropped(h m).
 template <class T>
-TPTT_INLINE void up(T* y, const float* h, const float* m, Sizes s, const DropoutMask& mask,
-                    int64_t n, float* wide) {
+TPTT_INLINE void up(T* y, const float* h, const float* m, Sizes s, float scale,
+                    const DropoutMask& mask, int64_t n, float* wide) {
   const float* by = h + n * s.r;
   int64_t i = 0;
-  for (; i + 4 * kWidth <= s.size; i += 4 * kWidth) combine<4>(by, m, s, i, wide);
-  for (; i + kWidth <= s.size; i += kWidth) combine<1>(by, m, s, i, wide);
+  for (; i + 4 * kWidth <= s.size; i += 4 * kWidth) combine<4>(by, m, s, scale, i, wide);
+  for (; i + kWidth <= s.size; i += kWidth) combine<1>(by, m, s, scale, i, wide);
   for (; i < s.size; ++i) {
-    wide[i] = 0;
-    for (int64_t j = 0; j < s.r; ++j) wide[i] += by[j] * m[j * s.size + i];
+    float sum = 0;
+    for (int64_t j = 0; j < s.r; ++j) sum += by[j] * m[j * s.size + i];
+    wide[i] = sum * scale;
   }
   drop(mask, n * s.size, wide, s.size);
   T* row = y + n * s.size;
@@ -158,9 +160,9 @@ TPTT_INLINE void outer(const float* h, const T* x, float* out, Sizes s, const Dr
                            int64_t begin, int64_t end, float* wide) {                              \
     for (int64_t n = begin; n < end; ++n) down(x, m, h, s, mask, n, wide);                         \
   }                                                                                                \
-  TPTT_SIMD void up_rows(T* y, const float* h, const float* m, Sizes s, const DropoutMask& mask,   \
-                         int64_t begin, int64_t end, float* wide) {                                \
-    for (int64_t n = begin; n < end; ++n) up(y, h, m, s, mask, n, wide);                           \
+  TPTT_SIMD void up_rows(T* y, const float* h, const float* m, Sizes s, float scale,               \
+                         const DropoutMask& mask, int64_t begin, int64_t end, float* wide) {       \
+    for (int64_t n = begin; n < end; ++n) up(y, h, m, s, scale, mask, n, wide);                    \
   }                                                                                                \
   TPTT_SIMD void outer_columns(const float* h, const T* x, float* out, Sizes s,                    \
                                const DropoutMask& mask, int64_t first, int64_t width,              \
@@ -195,19 +197,22 @@ at::Tensor low_rank_down(const at::Tensor& given, const at::Tensor& m, const Dro
 
 void low_rank_up_(const at::Tensor& y, const at::Tensor& given, const at::Tensor& m, double scale,
                   const DropoutMask& mask) {
-  const at::Tensor h = (given * scale).contiguous();
   if (!has_cpu_kernel(y) || !y.is_contiguous()) {
-    const auto type = y.scalar_type();
-    y.add_(dropped(at::mm(h.to(type), m.to(type)), mask));
+    const at::Tensor left = given.to(y.scalar_type()), right = m.to(y.scalar_type());
+    if (mask.threshold == 0) {
+      y.addmm_(left, right, 1, scale);
+    } else {
+      y.add_(dropped(at::mm(left, right), mask), scale);
+    }
     return;
   }
-  const at::Tensor factor = m.contiguous();
+  const at::Tensor h = given.contiguous(), factor = m.contiguous();
   const Sizes s{y.size(0), y.size(1), m.size(0)};
   with_type(y, [&](auto t) {
     at::parallel_for(0, s.rows, rows_a_task(s.size), [&](int64_t begin, int64_t end) {
       std::vector<float> wide(static_cast<size_t>(s.size));
       up_rows(y.mutable_data_ptr<decltype(t)>(), h.const_data_ptr<float>(),
-              factor.const_data_ptr<float>(), s, mask, begin, end, wide.data());
+              factor.const_data_ptr<float>(), s, float(scale), mask, begin, end, wide.data());
     });
   });
 }
