@@ -33,9 +33,10 @@ struct EvalFlags {
   std::vector<std::string> data;  // PATH, or TASK=PATH
   std::string shots_data;
   std::string protocol = "lm-eval";
-  std::string chat_template = "auto";
-  std::optional<int64_t> num_fewshot, stride;
-  int64_t limit = 0, batch_size = 64, max_length = 1024;
+  std::optional<std::string> chat_template;  // of sample; none: auto
+  std::optional<int64_t> num_fewshot;
+  std::optional<int64_t> max_length, stride, batch_size;  // of sample and perplexity
+  int64_t limit = 0;
   bool json = false, resume = false;
   std::string output, log_samples;
 };

@@ -150,7 +150,8 @@ void add_eval(CLI::App& app) {
           "rows to score, a .txt for perplexity; of benchmarks their file or directory, or "
           "TASK=PATH for each")
       ->required();
-  command->add_option("--shots", flags->shots_data, "rows for --num-fewshot");
+  command->add_option("--shots", flags->shots_data,
+                      "file of the shots that --num-fewshot asks for");
   command->add_option("--num-fewshot", flags->num_fewshot, "default: the task's own")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--protocol", flags->protocol, "of MMLU: lm-eval, hendrycks or lighteval")
@@ -158,16 +159,19 @@ void add_eval(CLI::App& app) {
   command->add_option("--limit", flags->limit, "first rows of each task; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--max-length", flags->max_length, "tokens of a row or window")
-      ->capture_default_str()
+  command
+      ->add_option("--max-length", flags->max_length,
+                   "sample, perplexity: tokens of a row or window; default: 1024")
       ->check(CLI::Range(2, 1 << 20));
   command
       ->add_option("--stride", flags->stride,
                    "new tokens of a window, perplexity of a .txt; default: --max-length")
       ->check(CLI::PositiveNumber);
-  command->add_option("--chat-template", flags->chat_template)->capture_default_str();
-  command->add_option("--batch-size", flags->batch_size)
-      ->capture_default_str()
+  command->add_option("--chat-template", flags->chat_template,
+                      "sample: a name (data/README.md); default: the model's own");
+  command
+      ->add_option("--batch-size", flags->batch_size,
+                   "sample: answers written at once; default: 64")
       ->check(CLI::PositiveNumber);
   command->add_option("--output", flags->output, "also write the result to this file");
   command->add_option("--log-samples", flags->log_samples,

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 
@@ -19,6 +20,15 @@ std::string number(const char* format, double value) {
   char text[64];
   std::snprintf(text, sizeof(text), format, value);
   return text;
+}
+
+// Half a minute after the first count and after each line.
+bool is_line_due() {
+  using Clock = std::chrono::steady_clock;
+  static Clock::time_point last = Clock::now();
+  if (Clock::now() - last < std::chrono::seconds(30)) return false;
+  last = Clock::now();
+  return true;
 }
 
 }  // namespace
@@ -75,10 +85,11 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
 }
 
 void show_count(const std::string& what, int64_t done, int64_t total, double eta_seconds) {
-  if (is_log_quiet() || ::isatty(STDERR_FILENO) != 1) return;
-  const std::string eta = eta_seconds >= 0 ? " eta " + clock_text(eta_seconds) : "";
-  std::fprintf(stderr, "\r\x1b[K%s %lld/%lld%s%s", what.c_str(), static_cast<long long>(done),
-               static_cast<long long>(total), eta.c_str(), done >= total ? "\r\x1b[K" : "");
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  if (is_log_quiet() || (!terminal && !is_line_due())) return;
+  const std::string text = what + " " + std::to_string(done) + "/" + std::to_string(total) +
+                           (eta_seconds >= 0 ? " eta " + clock_text(eta_seconds) : "");
+  say(terminal ? "\r\x1b[K" + text + (done >= total ? "\r\x1b[K" : "") : text + "\n");
 }
 
 void end_progress(const Progress& progress) {

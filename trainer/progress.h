@@ -22,8 +22,8 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
 /// Leaves the bar's last state on a line of its own.
 void end_progress(const Progress& progress);
 
-/// Shows "WHAT done/total" on a terminal, redrawn in place and gone when done; nothing
-/// elsewhere. `eta_seconds` below 0: not known.
+/// Shows "WHAT done/total" on a terminal, redrawn in place and gone when done; elsewhere as a line
+/// each half minute. `eta_seconds` below 0: not known.
 void show_count(const std::string& what, int64_t done, int64_t total, double eta_seconds = -1);
 
 /// "1:02", "3:01:02", ">99h".

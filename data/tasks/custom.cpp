@@ -17,7 +17,10 @@ Doc read_custom_choice(const Json& row, const std::string& where, Protocol) {
 }
 
 Doc read_custom_match(const Json& row, const std::string& where, Protocol) {
-  return {where, {text_of(row, "question", where)}, {text_of(row, "answer", where)}, {0}};
+  const std::string answer = text_of(row, "answer", where);
+  if (strip(answer).find('\n') != std::string::npos)
+    throw Error(where + ": \"answer\" has several lines; what is written ends with the line");
+  return {where, {text_of(row, "question", where)}, {answer}, {0}};
 }
 
 }  // namespace tptt

@@ -14,19 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kMmlu = "mmlu", kMmluPrefix = "mmlu_";
-
 bool is_mmlu(const TaskKind& kind) {
-  return kind.name == kMmlu;
-}
-
-// The subjects that "mmlu", "mmlu_stem" or "mmlu_virology" names; none for another name.
-std::vector<std::string> subjects_of(const std::string& name) {
-  std::vector<std::string> subjects;
-  for (const MmluSubject& subject : mmlu_subjects())
-    if (name == kMmlu || name == kMmluPrefix + subject.group || name == kMmluPrefix + subject.name)
-      subjects.push_back(subject.name);
-  return subjects;
+  return kind.name == std::string(kMmlu);
 }
 
 // A row as its file has it.
@@ -52,19 +41,31 @@ std::vector<RawRow> read_raw(const std::string& path, const TaskKind& kind) {
   return rows;
 }
 
+// Where the rows of one split of one task lie.
+struct Source {
+  std::vector<std::string> paths;
+  std::string subject;   // of their rows, for files that hold several; "": all rows
+  bool unnamed = false;  // rows that name no subject are of this one
+
+  bool has(const RawRow& raw) const {
+    if (subject.empty() || (unnamed && !raw.row.contains("subject"))) return true;
+    return json_string(raw.row, "subject", raw.where) == subject;
+  }
+};
+
 // Files are read once, although several subjects may lie in one.
 class Reader {
  public:
   Reader(const TaskKind& kind, Protocol protocol) : kind_(kind), protocol_(protocol) {}
 
-  // The first rows (limit 0: all) of a file, of `subject` alone where one is given.
-  std::vector<Doc> read(const std::string& path, const std::string& subject, int64_t limit) {
+  // The first rows (limit 0: all) of a file, of the source's subject alone where it has one.
+  std::vector<Doc> read(const std::string& path, const Source& source, int64_t limit) {
     const auto [found, added] = files_.try_emplace(path);
     if (added) found->second = read_raw(path, kind_);
     std::vector<Doc> docs;
     for (const RawRow& raw : found->second) {
       if (limit > 0 && int64_t(docs.size()) == limit) break;
-      if (!subject.empty() && json_string(raw.row, "subject", raw.where) != subject) continue;
+      if (!source.has(raw)) continue;
       docs.push_back(kind_.read(raw.row, raw.where, protocol_));
     }
     return docs;
@@ -74,12 +75,6 @@ class Reader {
   const TaskKind& kind_;
   Protocol protocol_;
   std::map<std::string, std::vector<RawRow>> files_;
-};
-
-// Where the rows of one split of one task lie.
-struct Source {
-  std::vector<std::string> paths;
-  std::string subject;  // of their rows, for files that hold several; "": all rows
 };
 
 // Several files are shards of one.
@@ -110,7 +105,7 @@ std::vector<Doc> read_all(Reader& reader, const Source& source, int64_t limit) {
   for (const std::string& path : source.paths) {
     const int64_t left = limit > 0 ? limit - int64_t(docs.size()) : 0;
     if (limit > 0 && left == 0) break;
-    auto more = reader.read(path, source.subject, left);
+    auto more = reader.read(path, source, left);
     std::move(more.begin(), more.end(), std::back_inserter(docs));
   }
   return docs;
@@ -125,13 +120,13 @@ struct Wanted {
   const TaskRequest& request;
   const TaskKind& kind;
   std::string subject;                  // "": no task of MMLU
-  bool alone;                           // the only subject that is asked for
+  bool alone;                           // the only subject that is asked of its file
   const std::vector<SplitFile>& files;  // of the directory; none: request.data is a file
 
   std::string name() const { return subject.empty() ? request.name : subject; }
   std::string config() const { return subject.empty() ? kind.hub_config : subject; }
   // Of one subject a file may hold nothing else, and not say so.
-  Source file(const std::string& path) const { return {{path}, alone ? "" : subject}; }
+  Source file(const std::string& path) const { return {{path}, subject, alone}; }
 };
 
 Source questions_of(const Wanted& w) {
@@ -147,6 +142,9 @@ Source questions_of(const Wanted& w) {
 
 std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
   const int64_t count = num_shots(w.request, w.kind);
+  if (count == 0 && !w.request.shots_data.empty())
+    throw UsageError(w.request.shots_data + ": shots for " + w.request.name +
+                     ", which takes none unless num_fewshot says how many");
   if (count == 0) return {};
   const std::string shots = std::to_string(count) + " shots";
   if (w.kind.shot_splits.empty())
@@ -164,30 +162,8 @@ std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
   return docs;
 }
 
-}  // namespace
-
-std::vector<std::string> protocol_names() {
-  return {"lm-eval", "hendrycks", "lighteval"};
-}
-
-Protocol parse_protocol(const std::string& name) {
-  const auto names = protocol_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) throw UsageError("protocol '" + name + "': expected " + one_of(names));
-  return Protocol(found - names.begin());
-}
-
-const TaskKind& find_task_kind(const std::string& name) {
-  std::vector<std::string> names;
-  for (const TaskKind& kind : task_kinds()) {
-    if (name == kind.name || (is_mmlu(kind) && !subjects_of(name).empty())) return kind;
-    names.emplace_back(kind.name);
-  }
-  throw UsageError("task '" + name + "': expected " + one_of(names) +
-                   ", or a group or subject of MMLU (mmlu_stem, mmlu_virology)");
-}
-
-std::vector<Task> load_tasks(const TaskRequest& request) {
+// `shared`: other requests have the same data.
+std::vector<Task> load_request(const TaskRequest& request, bool shared) {
   const TaskKind& kind = find_task_kind(request.name);
   if (request.protocol != Protocol::lm_eval && !is_mmlu(kind))
     throw UsageError("protocol " + protocol_names()[size_t(request.protocol)] +
@@ -200,12 +176,14 @@ std::vector<Task> load_tasks(const TaskRequest& request) {
                   ".jsonl or " + kind.splits[0] + "-00000-of-00001.parquet");
   }
   Reader reader(kind, request.protocol);
-  const auto subjects = is_mmlu(kind) ? subjects_of(request.name) : std::vector<std::string>{""};
+  const auto subjects =
+      is_mmlu(kind) ? mmlu_subjects_of(request.name) : std::vector<std::string>{""};
+  const bool alone = subjects.size() == 1 && !shared;
   std::vector<Task> tasks;
   for (const std::string& subject : subjects) {
-    const Wanted wanted{request, kind, subject, subjects.size() == 1, files};
+    const Wanted wanted{request, kind, subject, alone, files};
     Task task;
-    task.name = subject.empty() ? request.name : kMmluPrefix + subject;
+    task.name = subject.empty() ? request.name : mmlu_task(subject);
     task.kind = &kind;
     task.protocol = request.protocol;
     task.num_fewshot = num_shots(request, kind);
@@ -219,10 +197,19 @@ std::vector<Task> load_tasks(const TaskRequest& request) {
   return tasks;
 }
 
+}  // namespace
+
+std::vector<Task> load_tasks(const TaskRequest& request) {
+  return load_request(request, false);
+}
+
 std::vector<Task> load_tasks(const std::vector<TaskRequest>& requests) {
   std::vector<Task> all;
   for (const TaskRequest& request : requests) {
-    for (Task& task : load_tasks(request)) {
+    const bool shared = std::count_if(requests.begin(), requests.end(), [&](const auto& other) {
+                          return other.data == request.data;
+                        }) > 1;
+    for (Task& task : load_request(request, shared)) {
       for (const Task& other : all)
         if (other.name == task.name)
           throw UsageError("task " + task.name + " is asked for twice: once by " + request.name);

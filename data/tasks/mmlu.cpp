@@ -18,6 +18,18 @@ std::string spaced(std::string subject) {
 
 }  // namespace
 
+std::string mmlu_task(const std::string& name) {
+  return std::string(kMmlu) + "_" + name;
+}
+
+std::vector<std::string> mmlu_subjects_of(const std::string& name) {
+  std::vector<std::string> subjects;
+  for (const MmluSubject& subject : mmlu_subjects())
+    if (name == kMmlu || name == mmlu_task(subject.group) || name == mmlu_task(subject.name))
+      subjects.push_back(subject.name);
+  return subjects;
+}
+
 const std::vector<MmluSubject>& mmlu_subjects() {
   static const std::vector<MmluSubject> subjects = {
       {"abstract_algebra", "stem"},

@@ -28,13 +28,22 @@ std::vector<std::string> protocol_names();
 /// Throws UsageError that lists the names.
 Protocol parse_protocol(const std::string& name);
 
+/// Which shots come before a question, as lm-evaluation-harness chooses them.
+enum class Shots {
+  first,   // those the file begins with
+  drawn,   // by random.Random(1234)
+  others,  // drawn with one to spare, lest the question be among them
+};
+
 /// A family of tasks: one line in task_table.cpp and a file that reads its rows.
 struct TaskKind {
   const char* name;                  // lm-evaluation-harness'
+  double version;                    // of its definition there
   std::vector<std::string> metrics;  // of written answers their filters: task_scores.cpp
   const char* hub_config;            // folder or config name in the Hub's repository; "": none
   std::vector<std::string> splits;   // of the questions, the first that is there
   std::vector<std::string> shot_splits;
+  Shots shots;
   int64_t num_fewshot;  // where nothing is said
   /// One row of a file, in the data set's own columns or as {question, choices, answer}.
   Doc (*read)(const Json& row, const std::string& where, Protocol protocol);

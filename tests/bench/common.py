@@ -59,10 +59,9 @@ def arguments(usage, count):
 
 
 def evaluate(binary, model, path, *options):
-    """Benchmark results in a file, made if it is not there; an interrupted evaluation goes on."""
+    """Benchmark results in a file; what is scored already is not scored again, and of another model or adapter is an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        subprocess.run([binary, "eval", model, "--output", path, "--resume", *map(str, options)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([binary, "eval", model, "--output", path, "--resume", *map(str, options)], check=True, stdout=subprocess.DEVNULL)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Questions a second of 5-shot MMLU, here and by lm-evaluation-harness at each batch size, in turn. Loading is in neither. Run alone
+"""Questions a second of 5-shot MMLU, here and by lm-evaluation-harness at each batch size, in turn. Loading model and questions is in neither. Run alone
 on the machine. Memory over the whole test set: flat_evaluation.py.
 
 usage: evaluate.py TPTT_BINARY MODEL_DIR MMLU_DIR [ROUNDS [QUESTIONS]]      with the interpreter of .venv-peers
@@ -19,7 +19,7 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "e2e"))
 import lm_eval
 from lm_eval.models.huggingface import HFLM
-from lm_eval.tasks import TaskManager
+from lm_eval.tasks import TaskManager, get_task_dict
 from lm_eval_tasks import define, mmlu_rows
 
 logging.disable(logging.WARNING)
@@ -33,9 +33,11 @@ BATCH_SIZES = (1, 2, 4)
 
 def there(lm, manager, batch_size):
     lm.batch_size_per_gpu = batch_size
+    tasks = get_task_dict([f"local_{subject}" for subject in SUBJECTS], manager)
+    for task in tasks.values():
+        task.set_config("num_fewshot", 5)
     start = time.perf_counter()
-    lm_eval.simple_evaluate(model=lm, tasks=[f"local_{subject}" for subject in SUBJECTS], num_fewshot=5, limit=questions, bootstrap_iters=0,
-                            task_manager=manager, verbosity="ERROR")
+    lm_eval.evaluate(lm, tasks, limit=questions, bootstrap_iters=0)
     return len(SUBJECTS) * questions / (time.perf_counter() - start)
 
 

@@ -7,6 +7,7 @@ usage: mmlu.py TPTT_BINARY MODEL MMLU_DIR OUTPUT_DIR ADAPTER_DIR...      with an
 import json
 import math
 import pathlib
+import sys
 
 from common import arguments, compare, evaluate, row, show
 
@@ -32,6 +33,8 @@ def change(d):
 
 
 names = [pathlib.Path(adapter).parent.name for adapter in adapters]  # of RUN/adapter
+if len(set(names)) < len(names):
+    sys.exit(f"the runs need names of their own, got {names}")
 whole = {"base": results_of("base", "mmlu")}
 for name, adapter in zip(names, adapters):
     whole[name] = results_of(name, "mmlu", "--adapter", adapter)

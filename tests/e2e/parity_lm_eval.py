@@ -1,4 +1,5 @@
-"""Benchmarks scored here and by lm-evaluation-harness from the same files: log-likelihoods, answers, means and standard errors.
+"""Benchmarks scored here and by lm-evaluation-harness from the same files: log-likelihoods, answers, means and standard errors; and that its table of
+results files reads ours.
 
 usage: parity_lm_eval.py TPTT_BINARY MODEL_DIR DATA_DIR [LIMIT [SUBJECT..]]
 DATA_DIR: mmlu/{dev,test}/SUBJECT_{dev,test}.csv and eval/{arc_easy,openbookqa,piqa,winogrande,hellaswag,lambada,..}*.jsonl, in the data sets'
@@ -17,6 +18,7 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 import lm_eval
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
+from lm_eval.utils import make_table
 from lm_eval_tasks import define, mmlu_rows
 
 logging.disable(logging.WARNING)
@@ -53,11 +55,12 @@ def ours(name, path, shots, *more):
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
     rows = [json.loads(line) for line in samples.read_text().splitlines()]
-    return {row["doc_id"]: row for row in rows}, json.loads(result.read_text())["results"][name]
+    return {row["doc_id"]: row for row in rows}, json.loads(result.read_text())
 
 
 def compare(name, shots, harness, path, *more):
-    mine, result = ours(name, path, shots, *more)
+    mine, results = ours(name, path, shots, *more)
+    result = results["results"][name]
     theirs = harness["samples"]["local_" + name]
     furthest, same = 0.0, True
     if len(mine) != len(theirs):
@@ -73,6 +76,9 @@ def compare(name, shots, harness, path, *more):
     apart = {key: (result[key], value) for key, value in numbers.items()
              if isinstance(value, float) and "perplexity_stderr" not in key
              and abs(result[key] - value) > (MOST if "perplexity" in key or name.endswith("mc2") else 1e-6) * max(1, abs(value))}
+    version = harness["versions"]["local_" + name]
+    if results["versions"][name] != version or f"|{name}" not in make_table(results).replace(" ", ""):
+        apart["the harness' own table"] = (results["versions"][name], version)
     good = furthest < MOST and same and not apart
     print(f"{'ok ' if good else 'BAD'} {name:32} {shots} shots, {len(theirs)} questions: log-likelihoods at most {furthest:.1e} apart, "
           f"{'the same scores' if same else 'OTHER SCORES'}" + (f", apart: {apart}" if apart else ""), flush=True)

@@ -12,6 +12,7 @@
 #include "data/tasks/task_rows.h"
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
+#include "models/formats/model_files.h"
 #include "trainer/evaluate/evaluate_tasks.h"
 #include "trainer/evaluate/results.h"
 #include "trainer/file_sum.h"
@@ -52,12 +53,20 @@ std::string data_of(const DataPaths& paths, const std::string& task) {
                    "=PATH");
 }
 
+void check_name(const std::string& name) {
+  try {
+    find_task_kind(name);
+  } catch (const UsageError& error) {
+    throw UsageError(std::string(error.what()) + "; or alone: sample, perplexity");
+  }
+}
+
 std::vector<Task> tasks_of(const EvalFlags& flags) {
   const DataPaths paths = parse_data(flags);
   std::vector<TaskRequest> requests;
   for (const std::string& name : flags.tasks) {
     if (is_own_task(name)) throw UsageError("--task " + name + " stands alone");
-    find_task_kind(name);  // before what its data is
+    check_name(name);  // before what its data is
     requests.push_back({.name = name,
                         .data = data_of(paths, name),
                         .shots_data = flags.shots_data,
@@ -68,15 +77,27 @@ std::vector<Task> tasks_of(const EvalFlags& flags) {
   return load_tasks(requests);
 }
 
+// Changes with what a score means, so that older samples are not gone on with.
+constexpr const char* kScoring = "2";
+
+// Results may lie beside these.
+bool is_of_adapter(const fs::directory_entry& file) {
+  const std::string name = file.path().filename().string();
+  return file.is_regular_file() && (name == "config.json" || name.ends_with("_config.json") ||
+                                    name.ends_with(".safetensors"));
+}
+
 // What the scores of a samples file belong to, for --resume.
 std::string run_name(const CommonFlags& common, const std::vector<Task>& tasks) {
-  std::vector<std::string> settings{common.model, common.dtype, common.quantization, common.branch};
-  std::set<std::string> adapter;  // as it is: one of the same name may be trained anew
+  std::vector<std::string> settings{kScoring,      common.model,        common.dtype,
+                                    common.device, common.quantization, common.branch};
+  std::set<fs::path> files;  // as they are: those of the same name may be made anew
+  for (const std::string& path : model_file_paths(find_model(common.model))) files.insert(path);
   if (fs::is_directory(common.adapter))
     for (const auto& entry : fs::directory_iterator(common.adapter))
-      if (entry.is_regular_file())
-        adapter.insert(entry.path().filename().string() + to_hex(sum_file(entry.path()).fnv1a64));
-  settings.insert(settings.end(), adapter.begin(), adapter.end());
+      if (is_of_adapter(entry)) files.insert(entry.path());
+  for (const fs::path& path : files)
+    settings.push_back(path.filename().string() + to_hex(sum_file(path).fnv1a64));
   return evaluation_hash(tasks, settings);
 }
 
@@ -85,25 +106,54 @@ fs::path samples_path(const EvalFlags& flags) {
   return samples_beside(flags.output);
 }
 
-}  // namespace
+// What will be written hours later.
+void check_output(const std::string& flag, const fs::path& path) {
+  if (path.empty()) return;
+  if (fs::is_directory(path))
+    throw UsageError(flag + " " + path.string() + ": is a directory; name a file");
+  if (!fs::is_directory(fs::absolute(path).parent_path()))
+    throw UsageError(flag + " " + path.string() + ": its directory is not there; make it first");
+}
 
-void run_benchmarks(const CommonFlags& common, const EvalFlags& flags) {
-  const std::vector<Task> tasks = tasks_of(flags);
+// What is asked for and would do nothing.
+void check(const EvalFlags& flags) {
+  for (const auto& [given, name] : {std::pair(flags.stride.has_value(), "--stride"),
+                                    std::pair(flags.max_length.has_value(), "--max-length"),
+                                    std::pair(flags.chat_template.has_value(), "--chat-template"),
+                                    std::pair(flags.batch_size.has_value(), "--batch-size")})
+    if (given)
+      throw UsageError(std::string(name) + " is for --task sample and perplexity, not for " +
+                       one_of(flags.tasks));
+  check_output("--output", flags.output);
+  check_output("--log-samples", flags.log_samples);
+  if (flags.resume && flags.output.empty() && flags.log_samples.empty())
+    throw UsageError("--resume goes on with a file: name it by --output or --log-samples");
+  if (!flags.output.empty() &&
+      fs::weakly_canonical(flags.output) == fs::weakly_canonical(samples_path(flags)))
+    throw UsageError("--log-samples: is --output itself; name another file");
   if (!flags.output.empty() && fs::exists(flags.output) && !flags.resume)
     throw Error(flags.output +
                 ": exists already; give --output another name, or go on with "
                 "--resume");
+}
+
+}  // namespace
+
+void run_benchmarks(const CommonFlags& common, const EvalFlags& flags) {
+  check(flags);
+  const std::vector<Task> tasks = tasks_of(flags);
   std::optional<SamplesFile> file;
   if (!flags.log_samples.empty() || !flags.output.empty())
     file.emplace(samples_path(flags), run_name(common, tasks), flags.resume);
   const LoadedModel loaded = load_model(common, true);
   const auto start = std::chrono::steady_clock::now();
+  if (file) file->start_clock();
   ScoringOptions options;
   options.branch = parse_branch(common.branch);
   const std::vector<Sample> samples =
       evaluate_tasks(*loaded.model, *loaded.tokenizer, tasks, options, file ? &*file : nullptr);
-  const Results results = summarize_all(tasks, samples);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const Results results = summarize_all(tasks, samples);
   Json config = {{"model", common.model},
                  {"adapter", common.adapter},
                  {"branch", common.branch},
@@ -112,7 +162,7 @@ void run_benchmarks(const CommonFlags& common, const EvalFlags& flags) {
                  {"limit", flags.limit},
                  {"quantization", common.quantization}};
   Json json = to_json(results, tasks, std::move(config));
-  json["total_evaluation_time_seconds"] = std::to_string(seconds.count());
+  json["total_evaluation_time_seconds"] = std::to_string(file ? file->seconds() : seconds.count());
   if (file && !flags.output.empty()) {
     const fs::path folder = fs::absolute(flags.output).parent_path();
     json["samples_file"] = fs::proximate(fs::absolute(samples_path(flags)), folder).string();

@@ -18,9 +18,16 @@ struct ScoreChange {
   PairedDifference paired;
 };
 
-/// By task and score. Throws Error where a question has another right answer in the second.
+/// By task and score. Throws Error where a number is another question in the second.
 std::vector<ScoreChange> score_changes(const std::vector<Sample>& first,
                                        const std::vector<Sample>& second);
+
+/// How many questions of the first the second lacks.
+int64_t num_missing(const std::vector<Sample>& first, const std::vector<Sample>& second);
+
+/// Questions that came out differently, as both answered: another choice or text, or another score
+/// where that is right or wrong.
+Json changed_questions(const std::vector<Sample>& first, const std::vector<Sample>& second);
 
 Json to_json(const ScoreChange& change);
 

@@ -7,6 +7,7 @@
 #include "trainer/commands.h"
 #include "trainer/evaluate/changes.h"
 #include "trainer/evaluate/samples.h"
+#include "trainer/log.h"
 
 namespace tptt {
 namespace {
@@ -29,23 +30,10 @@ void print_row(const ScoreChange& change) {
               d.p_value);
 }
 
-// What one evaluation scored otherwise than the other, as both answered.
-Json changed_questions(const std::vector<Sample>& first, const std::vector<Sample>& second) {
-  const SamplesByQuestion others = by_question(second);
-  const auto answer = [](const Sample& sample) {
-    return sample.prediction < 0 ? Json(sample.response) : Json(sample.prediction);
-  };
-  Json changed = Json::array();
-  for (const Sample& a : first) {
-    const auto found = others.find({a.task, a.doc_id});
-    if (found == others.end() || answer(a) == answer(*found->second)) continue;
-    changed.push_back({{"task", a.task},
-                       {"doc_id", a.doc_id},
-                       {"target", a.target},
-                       {"first", answer(a)},
-                       {"second", answer(*found->second)}});
-  }
-  return changed;
+void report_missing(const std::string& path, int64_t count, const std::string& other) {
+  if (count > 0)
+    log_warning(std::to_string(count) + " questions of " + path + " are not in " + other +
+                ": left out");
 }
 
 }  // namespace
@@ -54,7 +42,10 @@ void run_compare(const CompareFlags& flags) {
   const auto first = samples_of(flags.first), second = samples_of(flags.second);
   const auto changes = score_changes(first, second);
   if (changes.empty())
-    throw Error(flags.first + " and " + flags.second + " have no question in common");
+    throw Error(flags.first + " and " + flags.second +
+                " have no question with a score of the same name in common");
+  report_missing(flags.first, num_missing(first, second), flags.second);
+  report_missing(flags.second, num_missing(second, first), flags.first);
   const Json questions = flags.questions ? changed_questions(first, second) : Json::array();
   if (flags.json) {
     Json result = {{"first", flags.first}, {"second", flags.second}, {"scores", Json::array()}};

@@ -1,7 +1,5 @@
 #include "trainer/evaluate/evaluate_tasks.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -9,18 +7,13 @@
 
 #include "data/sha256.h"
 #include "trainer/evaluate/run_task.h"
-#include "trainer/log.h"
 #include "trainer/progress.h"
 
 namespace tptt {
 
 static void add_docs(Sha256& hash, const std::vector<Doc>& docs) {
   hash.update_sized(std::to_string(docs.size()));
-  for (const Doc& doc : docs) {
-    for (const auto* texts : {&doc.contexts, &doc.choices})
-      for (const std::string& text : *texts) hash.update_sized(text);
-    for (const int64_t right : doc.right) hash.update_sized(std::to_string(right));
-  }
+  for (const Doc& doc : docs) hash.update_sized(doc_hash(doc));
 }
 
 // About how many bytes the longest prompt has.
@@ -101,14 +94,13 @@ std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& token
   samples.reserve(size_t(total));
   for (const Task* next : by_memory(tasks)) {
     const Task& task = *next;
-    double eta = 0;
     const auto take = [&](const Sample& sample) {
       if (file) file->add(sample);
       samples.push_back(sample);
       const int64_t scored = int64_t(samples.size()) - kept;
       const std::chrono::duration<double> seconds = Clock::now() - start;
-      eta = seconds.count() / double(scored) * double(total - kept - scored);
-      show_count("questions", kept + scored, total, eta);
+      show_count("questions", kept + scored, total,
+                 seconds.count() / double(scored) * double(total - kept - scored));
     };
     const size_t before = samples.size();
     run_task(model, tokenizer, task, options, not_asked(task, samples, group),
@@ -119,9 +111,6 @@ std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& token
     if (group.size() > 1)
       for (const Sample& sample : others({samples.begin() + int64_t(before), samples.end()}, group))
         take(sample);
-    if (tasks.size() > 1 && ::isatty(STDERR_FILENO) != 1)
-      say(task.name + ": " + std::to_string(samples.size()) + "/" + std::to_string(total) +
-          " questions, eta " + clock_text(eta) + "\n");
   }
   return samples;
 }

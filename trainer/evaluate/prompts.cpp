@@ -141,19 +141,18 @@ std::vector<std::vector<const Doc*>> choose_shots(const Task& task) {
   std::vector<const Doc*> same;
   if (task.protocol == Protocol::lighteval) {
     same = balanced(task.shots, num_fewshot);
-  } else if (!task.description.empty()) {
+  } else if (task.kind->shots == Shots::first) {
     for (int64_t i = 0; i < num_fewshot; ++i) same.push_back(&task.shots[size_t(i)]);
   }
   std::vector<std::vector<const Doc*>> all(task.docs.size(), same);
   if (num_fewshot == 0 || !same.empty()) return all;
-  // The harness draws one more where its task has no test split, lest the question be among them.
-  const bool spare = task.kind->splits[0] != "test";
   PythonRandom random(kShotSeed);
   std::vector<const Doc*> shots;
   for (const Doc& shot : task.shots) shots.push_back(&shot);
   for (size_t i = 0; i < all.size(); ++i)
-    all[i] = spare ? draw_others(shots, num_fewshot, task.docs[i], random)
-                   : draw(shots, num_fewshot, random);
+    all[i] = task.kind->shots == Shots::others
+                 ? draw_others(shots, num_fewshot, task.docs[i], random)
+                 : draw(shots, num_fewshot, random);
   return all;
 }
 

@@ -4,31 +4,18 @@
 #include <cmath>
 
 #include "data/tasks/mmlu.h"
+#include "trainer/evaluate/lighteval_scores.h"
 
 namespace tptt {
 namespace {
 
-const std::string kMmlu = "mmlu";
+// lm-evaluation-harness' of its groups mmlu and mmlu_stem to mmlu_other.
+constexpr double kMmluGroupVersion = 2;
 
 std::string group_of(const std::string& task) {
   for (const MmluSubject& subject : mmlu_subjects())
-    if (task == kMmlu + "_" + subject.name) return kMmlu + "_" + subject.group;
+    if (task == mmlu_task(subject.name)) return mmlu_task(subject.group);
   return "";
-}
-
-// lighteval's average: every subject counts the same.
-TaskResult unweighted(TaskResult group, const std::vector<TaskResult>& tasks) {
-  for (Metric& metric : group.metrics) {
-    double sum = 0, variance = 0;
-    for (const TaskResult& task : tasks) {
-      const Metric& own = *find_metric(task, metric.key);
-      sum += own.value;
-      variance += std::pow(own.standard_error.value_or(0), 2);
-    }
-    metric.value = sum / double(tasks.size());
-    metric.standard_error = std::sqrt(variance) / double(tasks.size());
-  }
-  return group;
 }
 
 // Of MMLU's subjects, where all of a category are there, asked by one protocol; all 57 are MMLU.
@@ -36,7 +23,7 @@ void add_groups(Results& results, const std::map<std::string, Protocol>& protoco
   std::map<std::string, std::vector<TaskResult>> members;
   std::map<std::string, size_t> sizes;
   for (const MmluSubject& subject : mmlu_subjects()) {
-    ++sizes[kMmlu + "_" + subject.group];
+    ++sizes[mmlu_task(subject.group)];
     ++sizes[kMmlu];
   }
   for (const TaskResult& task : results.tasks) {
@@ -55,57 +42,6 @@ void add_groups(Results& results, const std::map<std::string, Protocol>& protoco
   }
 }
 
-// What `letter` as every answer would have got.
-TaskResult constant_answer(char letter, const std::vector<Sample>& samples) {
-  std::vector<Sample> all = samples;
-  for (Sample& sample : all) {
-    const std::string answer(1, char('A' + sample.target));
-    sample.scores = lighteval_scores(answer, std::string(" ") + letter);
-  }
-  return summarize(std::string("always ") + letter, all, int64_t(all.size()));
-}
-
-// Letters drawn evenly get the mean of the four.
-std::vector<TaskResult> floors_of(const std::vector<Sample>& samples) {
-  std::vector<TaskResult> floors;
-  for (const char letter : {'A', 'B', 'C', 'D'}) floors.push_back(constant_answer(letter, samples));
-  TaskResult random = unweighted(floors[0], floors);
-  random.name = "random letters";
-  floors.push_back(random);
-  for (TaskResult& floor : floors)
-    for (Metric& metric : floor.metrics) metric.standard_error = {};
-  return floors;
-}
-
-// pqem without the share of questions whose answer is A, which every text gets: the article is
-// normalised away.
-void add_corrected(TaskResult& result, double share) {
-  const Metric* pqem = find_metric(result, "pqem,none");
-  if (!pqem || share == 1) return;
-  Metric corrected{"pqem_corrected,none", (pqem->value - share) / (1 - share), {}};
-  if (pqem->standard_error) corrected.standard_error = *pqem->standard_error / (1 - share);
-  result.metrics.push_back(corrected);
-}
-
-double share_of_a(const std::vector<Sample>& samples) {
-  double share = 0;
-  for (const Sample& sample : samples) share += (sample.target == 0) / double(samples.size());
-  return share;
-}
-
-// Of tasks and groups, whose share is the mean of their subjects', as their pqem is.
-void add_all_corrected(Results& results, const std::map<std::string, double>& shares) {
-  for (TaskResult& task : results.tasks)
-    if (shares.contains(task.name)) add_corrected(task, shares.at(task.name));
-  for (TaskResult& group : results.groups) {
-    const auto& subjects = results.subtasks.at(group.name);
-    double sum = 0;
-    for (const std::string& name : subjects)
-      if (shares.contains(name)) sum += shares.at(name);
-    add_corrected(group, sum / double(subjects.size()));
-  }
-}
-
 Json to_json(const TaskResult& task) {
   Json json = {{"alias", task.name}, {"name", task.name}, {"sample_len", task.num_scored}};
   for (const Metric& metric : task.metrics) {
@@ -114,6 +50,23 @@ Json to_json(const TaskResult& task) {
     json[metric.key] = metric.value;
     json[error] = metric.standard_error ? Json(*metric.standard_error) : Json("N/A");
   }
+  return json;
+}
+
+Json higher_is_better(const TaskResult& task) {
+  Json json = Json::object();
+  for (const Metric& metric : task.metrics)
+    json[metric.key.substr(0, metric.key.find(','))] = metric.key != kPerplexity;
+  return json;
+}
+
+// Of all of MMLU its four groups, as the harness nests them.
+Json subtasks_of(const Results& results) {
+  Json json = results.subtasks;
+  if (!json.contains(kMmlu)) return json;
+  json[kMmlu] = Json::array();
+  for (const TaskResult& group : results.groups)
+    if (group.name != kMmlu) json[kMmlu].push_back(group.name);
   return json;
 }
 
@@ -139,29 +92,38 @@ Results summarize_all(const std::vector<Task>& tasks, const std::vector<Sample>&
   std::map<std::string, std::vector<Sample>> by_task;
   for (const Sample& sample : samples) by_task[sample.task].push_back(sample);
   Results results;
-  std::vector<Sample> by_lighteval;
   std::map<std::string, Protocol> protocols;
-  std::map<std::string, double> shares;  // of A, under lighteval's protocol
+  SamplesByTask by_lighteval;
   for (const Task& task : tasks) {
     const auto& own = by_task[task.name];
     results.tasks.push_back(summarize(task.name, own, int64_t(task.docs.size())));
     protocols[task.name] = task.protocol;
-    if (task.protocol != Protocol::lighteval) continue;
-    shares[task.name] = share_of_a(own);
-    by_lighteval.insert(by_lighteval.end(), own.begin(), own.end());
+    if (task.protocol == Protocol::lighteval && !own.empty()) by_lighteval.push_back(own);
   }
   add_groups(results, protocols);
-  add_all_corrected(results, shares);
-  if (!by_lighteval.empty()) results.floors = floors_of(by_lighteval);
+  for (TaskResult& task : results.tasks)
+    if (protocols[task.name] == Protocol::lighteval) add_corrected(task, {by_task[task.name]});
+  for (TaskResult& group : results.groups) {
+    SamplesByTask members;
+    for (const std::string& name : results.subtasks[group.name]) members.push_back(by_task[name]);
+    add_corrected(group, members);
+  }
+  if (!by_lighteval.empty()) results.floors = lighteval_floors(by_lighteval);
   return results;
 }
 
 Json to_json(const Results& results, const std::vector<Task>& tasks, Json config) {
   Json json = {{"results", Json::object()},
-               {"group_subtasks", results.subtasks},
+               {"group_subtasks", subtasks_of(results)},
                {"config", std::move(config)}};
-  for (const TaskResult& group : results.groups)
+  for (const TaskResult& group : results.groups) {
     json["results"][group.name] = json["groups"][group.name] = to_json(group);
+    json["versions"][group.name] = kMmluGroupVersion;
+    json["higher_is_better"][group.name] = higher_is_better(group);
+    for (const Task& task : tasks)
+      if (task.name == results.subtasks.at(group.name)[0])
+        json["n-shot"][group.name] = task.num_fewshot;
+  }
   for (const TaskResult& floor : results.floors) json["floors"][floor.name] = to_json(floor);
   for (size_t i = 0; i < tasks.size(); ++i) {
     const TaskResult& result = results.tasks[i];
@@ -174,10 +136,8 @@ Json to_json(const Results& results, const std::vector<Task>& tasks, Json config
                                     {"num_fewshot", tasks[i].num_fewshot},
                                     {"description", tasks[i].description},
                                     {"protocol", protocol_names()[size_t(tasks[i].protocol)]}};
-    for (const Metric& metric : result.metrics) {
-      const std::string name = metric.key.substr(0, metric.key.find(','));
-      json["higher_is_better"][result.name][name] = name != "perplexity";
-    }
+    json["versions"][result.name] = tasks[i].kind->version;
+    json["higher_is_better"][result.name] = higher_is_better(result);
   }
   return json;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "data/tasks/task.h"
 #include "models/formats/atomic_file.h"
 #include "models/formats/error.h"
 #include "models/formats/json.h"
@@ -22,9 +23,13 @@ bool is_plain_text(const std::string& path) {
   return std::filesystem::path(path).extension() == ".txt";
 }
 
+int64_t max_length_of(const EvalFlags& flags) {
+  return flags.max_length.value_or(1024);
+}
+
 // Tokens that a window scores.
 int64_t stride_of(const EvalFlags& flags) {
-  return flags.stride.value_or(flags.max_length);
+  return flags.stride.value_or(max_length_of(flags));
 }
 
 void check(const EvalFlags& flags) {
@@ -35,10 +40,14 @@ void check(const EvalFlags& flags) {
                      "': sample needs rows (JSONL); plain text has --task perplexity");
   if (flags.stride && !is_plain_text(flags.data[0]))
     throw UsageError("--stride is for --task perplexity of a .txt; rows are scored whole");
-  if (stride_of(flags) > flags.max_length)
+  if (stride_of(flags) > max_length_of(flags))
     throw UsageError("--stride " + std::to_string(stride_of(flags)) +
                      ": expected at most --max-length, which is " +
-                     std::to_string(flags.max_length));
+                     std::to_string(max_length_of(flags)));
+  if (flags.limit > 0 && is_plain_text(flags.data[0]))
+    throw UsageError("--limit is for rows; a .txt is scored whole");
+  if (parse_protocol(flags.protocol) != Protocol::lm_eval)
+    throw UsageError("--protocol is for MMLU, not for --task " + flags.tasks[0]);
   if (flags.num_fewshot.value_or(0) > 0 && flags.shots_data.empty())
     throw UsageError("--num-fewshot needs --shots FILE");
   if (flags.resume || !flags.log_samples.empty())
@@ -58,7 +67,7 @@ void add_text_scores(const LoadedModel& loaded, const EvalFlags& flags, Branch b
                      Json& result) {
   const Text text = read_text(flags.data[0], *loaded.tokenizer, loaded.model->config);
   const auto windows =
-      rolling_windows(int64_t(text.ids.size()), flags.max_length, stride_of(flags));
+      rolling_windows(int64_t(text.ids.size()), max_length_of(flags), stride_of(flags));
   const double loss = -score_text(*loaded.model, text.ids, windows, kBatchTokens, branch);
   const int64_t num_targets = int64_t(text.ids.size()) - 1;
   result["windows"] = windows.size();
@@ -74,9 +83,10 @@ void add_row_scores(const LoadedModel& loaded, const EvalFlags& flags, Branch br
                     Json& result) {
   const auto rows = read_rows(flags.data[0], "auto", flags.limit);
   TokenizeOptions options;
-  options.max_length = flags.max_length;
+  options.max_length = max_length_of(flags);
   if (!rows[0].messages.empty())
-    options.chat_template = resolve_chat_template(flags.chat_template, *loaded.tokenizer);
+    options.chat_template =
+        resolve_chat_template(flags.chat_template.value_or("auto"), *loaded.tokenizer);
   const TokenizedRows tokenized =
       tokenize_rows(rows, *loaded.tokenizer, loaded.model->config.first_eos(), options);
   result["rows"] = rows.size();
@@ -88,7 +98,7 @@ void add_row_scores(const LoadedModel& loaded, const EvalFlags& flags, Branch br
   if (num_fewshot > 0) shots = read_rows(flags.shots_data, "auto", num_fewshot);
   const ExactMatchScore score =
       evaluate_exact_match(*loaded.model, *loaded.tokenizer, options.chat_template, rows, shots,
-                           num_fewshot, flags.batch_size, branch);
+                           num_fewshot, flags.batch_size.value_or(64), branch);
   result["exact_match"] = double(score.correct) / double(score.total);
   result["num_fewshot"] = num_fewshot;
   result["answers"] = score.answers;

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <numeric>
 
+#include "data/sha256.h"
 #include "trainer/evaluate/prompts.h"
 #include "trainer/evaluate/task_scores.h"
 #include "trainer/generate.h"
 
 namespace tptt {
 namespace {
+
+// lighteval's: as many tokens of an answer count, up to the end of its line.
+constexpr int64_t kLightevalTokens = 5;
 
 // How much of an answer is written, and the texts before which it ends.
 struct Writing {
@@ -17,7 +21,7 @@ struct Writing {
 };
 
 Writing writing_of(const Task& task) {
-  if (task.protocol == Protocol::lighteval) return {5, {"\n"}};
+  if (task.protocol == Protocol::lighteval) return {kLightevalTokens, {"\n"}};
   return {task.kind->new_tokens, task.kind->stops};
 }
 
@@ -34,7 +38,10 @@ struct Asked {
   std::vector<size_t> left;
 
   Sample sample(size_t doc) const {
-    return {.task = task.name, .doc_id = int64_t(doc), .truncated = prompts[doc].truncated};
+    return {.task = task.name,
+            .doc_id = int64_t(doc),
+            .doc_hash = doc_hash(task.docs[doc]),
+            .truncated = prompts[doc].truncated};
   }
 };
 
@@ -107,6 +114,14 @@ void write(const CausalLM& model, const Tokenizer& tokenizer, const Asked& asked
 }
 
 }  // namespace
+
+std::string doc_hash(const Doc& doc) {
+  Sha256 hash;
+  for (const auto* texts : {&doc.contexts, &doc.choices})
+    for (const std::string& text : *texts) hash.update_sized(text);
+  for (const int64_t right : doc.right) hash.update_sized(std::to_string(right));
+  return to_hex(hash.finish()).substr(0, 16);
+}
 
 void run_task(const CausalLM& model, const Tokenizer& tokenizer, const Task& task,
               const ScoringOptions& options, const std::set<int64_t>& done,

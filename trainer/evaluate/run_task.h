@@ -11,6 +11,9 @@
 
 namespace tptt {
 
+/// 16 hexadecimal digits of a question, its choices and which of them are right.
+std::string doc_hash(const Doc& doc);
+
 /// Asks a task's questions but those whose numbers are in `done`. `on_sample` hears of each as soon
 /// as it is scored, in any order. Throws Error.
 void run_task(const CausalLM& model, const Tokenizer& tokenizer, const Task& task,

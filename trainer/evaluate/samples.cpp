@@ -1,6 +1,12 @@
 #include "trainer/evaluate/samples.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 
 #include "data/line_reader.h"
 #include "models/formats/error.h"
@@ -9,17 +15,17 @@
 namespace tptt {
 namespace {
 
-std::string to_line(const Sample& sample, const std::string& run) {
-  Json line = {{"run", run},
-               {"task", sample.task},
+Json to_line(const Sample& sample) {
+  Json line = {{"task", sample.task},
                {"doc_id", sample.doc_id},
+               {"doc_hash", sample.doc_hash},
                {"prediction", sample.prediction},
                {"target", sample.target}};
   if (!sample.log_likelihoods.empty()) line["loglikelihoods"] = sample.log_likelihoods;
   if (sample.log_likelihoods.empty()) line["response"] = sample.response;
   if (sample.truncated) line["truncated"] = true;
   line["scores"] = sample.scores;
-  return line.dump() + "\n";
+  return line;
 }
 
 // JSON has no NaN; it is written as null.
@@ -31,6 +37,7 @@ Sample to_sample(const Json& line, const std::string& where) {
   Sample sample;
   sample.task = json_string(line, "task", where);
   sample.doc_id = json_int(line, "doc_id", where);
+  sample.doc_hash = json_string(line, "doc_hash", where);
   sample.prediction = json_int(line, "prediction", where);
   sample.target = json_int(line, "target", where);
   sample.truncated = json_bool(line, "truncated", where, false);
@@ -49,6 +56,7 @@ Sample to_sample(const Json& line, const std::string& where) {
 struct Lines {
   std::vector<Sample> samples;
   uint64_t end = 0;
+  double seconds = 0;  // that all of them took
 };
 
 Lines read_lines(const std::filesystem::path& path, const std::string* run) {
@@ -65,6 +73,7 @@ Lines read_lines(const std::filesystem::path& path, const std::string* run) {
                   ": was scored with another model, adapter, task or setting; give --log-samples "
                   "or --output another name");
     lines.samples.push_back(to_sample(line, reader.where()));
+    if (run) lines.seconds = json_number(line, "seconds", reader.where());
     lines.end = end;
   }
   return lines;
@@ -74,31 +83,48 @@ Lines read_lines(const std::filesystem::path& path, const std::string* run) {
 
 SamplesFile::SamplesFile(const std::filesystem::path& path, const std::string& run, bool resume)
     : path_(path), run_(run) {
-  if (std::filesystem::exists(path)) {
-    if (!resume)
-      throw Error(path.string() +
-                  ": exists already; add --resume to go on with it, or give "
-                  "another name");
-    Lines lines = read_lines(path, &run);
-    if (lines.end == 0 && std::filesystem::file_size(path) > 0)
-      throw Error(path.string() +
-                  ": has no whole line of an evaluation; remove it, or give another name");
-    std::filesystem::resize_file(path, lines.end);
-    kept_ = std::move(lines.samples);
-  }
+  if (!std::filesystem::exists(path)) return;
+  if (!resume)
+    throw Error(path.string() +
+                ": exists already; add --resume to go on with it, or give "
+                "another name");
+  open(0);
+  Lines lines = read_lines(path, &run);
+  if (lines.end == 0 && std::filesystem::file_size(path) > 0)
+    throw Error(path.string() +
+                ": has no whole line of an evaluation; remove it, or give another name");
+  std::filesystem::resize_file(path, lines.end);
+  kept_ = std::move(lines.samples);
+  kept_seconds_ = seconds_ = lines.seconds;
+}
+
+SamplesFile::~SamplesFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void SamplesFile::open(int flags) {
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | flags, 0644);
+  if (fd_ < 0) throw Error(path_.string() + ": cannot be opened: " + std::strerror(errno));
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
+    throw Error(path_.string() +
+                ": another evaluation writes to it; wait for that, or give "
+                "another name");
 }
 
 void SamplesFile::add(const Sample& sample) {
-  if (!file_.is_open()) file_.open(path_, std::ios::app | std::ios::binary);
-  file_ << to_line(sample, run_) << std::flush;
-  if (!file_)
-    throw Error(path_.string() +
-                ": cannot be written; is its directory there, and the disk not full?");
+  if (fd_ < 0) open(O_CREAT | O_EXCL);
+  seconds_ = kept_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
+  Json line = to_line(sample);
+  line["run"] = run_;
+  line["seconds"] = std::round(1000 * seconds_) / 1000;
+  const std::string text = line.dump() + "\n";
+  if (::write(fd_, text.data(), text.size()) != ssize_t(text.size()))
+    throw Error(path_.string() + ": cannot be appended to: " + std::strerror(errno));
 }
 
 std::string to_text(const std::vector<Sample>& samples) {
   std::string text;
-  for (const Sample& sample : samples) text += to_line(sample, "");
+  for (const Sample& sample : samples) text += to_line(sample).dump() + "\n";
   return text;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -14,6 +14,7 @@ namespace tptt {
 struct Sample {
   std::string task;
   int64_t doc_id = 0;                         // from 0, in the file's order
+  std::string doc_hash = {};                  // of the question, its choices and the answer
   std::vector<double> log_likelihoods = {};   // of the choices, in their order
   std::string response = {};                  // what was written, of tasks that generate
   int64_t prediction = -1, target = -1;       // choices from 0; -1: none
@@ -22,22 +23,35 @@ struct Sample {
 };
 
 /// A JSONL file that samples are appended to, one a line, as they are known. The first makes it.
+/// No second process can append to it meanwhile.
 class SamplesFile {
  public:
   /// `run` stands in every line and says what the scores belong to. With `resume` the complete
   /// lines that are there are kept and read; without it an older file is an Error, as are lines of
-  /// another run.
+  /// another run and a file that is in use.
   SamplesFile(const std::filesystem::path& path, const std::string& run, bool resume);
+  ~SamplesFile();
+  SamplesFile(const SamplesFile&) = delete;
+  SamplesFile& operator=(const SamplesFile&) = delete;
 
   const std::vector<Sample>& kept() const { return kept_; }
+  /// From now on time counts as evaluation, after what the kept lines took.
+  void start_clock() { start_ = Clock::now(); }
   /// Throws Error.
   void add(const Sample& sample);
+  /// What all samples took, those of earlier processes included, up to the last.
+  double seconds() const { return seconds_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  void open(int flags);
+
   std::filesystem::path path_;
   std::string run_;
   std::vector<Sample> kept_;
-  std::ofstream file_;
+  double kept_seconds_ = 0, seconds_ = 0;
+  Clock::time_point start_ = Clock::now();
+  int fd_ = -1;
 };
 
 /// Lines of a samples file that belong to no run, as processes send them to each other, and back.

@@ -46,19 +46,6 @@ bool is_match(const std::string& filter, const std::string& answer, const std::s
   return strip(response) == strip(answer);
 }
 
-Metric mean_of(const std::string& key, const std::vector<double>& values) {
-  const double n = double(values.size());
-  double sum = 0, squares = 0;
-  for (const double x : values) sum += x;
-  Metric metric{key, sum / n, {}};
-  for (const double x : values) squares += (x - metric.value) * (x - metric.value);
-  if (values.size() > 1) metric.standard_error = std::sqrt(squares / (n - 1) / n);
-  if (key != kPerplexity) return metric;
-  metric.value = std::exp(-metric.value);
-  if (metric.standard_error) *metric.standard_error *= metric.value;
-  return metric;
-}
-
 }  // namespace
 
 std::map<std::string, double> lighteval_scores(const std::string& letter,
@@ -102,6 +89,19 @@ const Metric* find_metric(const TaskResult& task, const std::string& key) {
   for (const Metric& metric : task.metrics)
     if (metric.key == key) return &metric;
   return nullptr;
+}
+
+Metric mean_of(const std::string& key, const std::vector<double>& values) {
+  const double n = double(values.size());
+  double sum = 0, squares = 0;
+  for (const double x : values) sum += x;
+  Metric metric{key, sum / n, {}};
+  for (const double x : values) squares += (x - metric.value) * (x - metric.value);
+  if (values.size() > 1) metric.standard_error = std::sqrt(squares / (n - 1) / n);
+  if (key != kPerplexity) return metric;
+  metric.value = std::exp(-metric.value);
+  if (metric.standard_error) *metric.standard_error *= metric.value;
+  return metric;
 }
 
 TaskResult summarize(const std::string& name, const std::vector<Sample>& samples,

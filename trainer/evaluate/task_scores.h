@@ -40,7 +40,10 @@ struct TaskResult {
 /// The task's score of that key; null where it has none.
 const Metric* find_metric(const TaskResult& task, const std::string& key);
 
-/// A task's samples together. Perplexity is e^-mean, its error by the delta method.
+/// Of values by sample. Perplexity is e^-mean, its error by the delta method.
+Metric mean_of(const std::string& key, const std::vector<double>& values);
+
+/// A task's samples together.
 TaskResult summarize(const std::string& name, const std::vector<Sample>& samples, int64_t num_docs);
 
 /// The means over all questions of several tasks and their pooled standard errors, as the harness

@@ -64,6 +64,35 @@ TEST_CASE("MMLU is read from all layouts that people have") {
   CHECK(doc.right == std::vector<int64_t>{1});
 }
 
+TEST_CASE("of a file of several subjects each is asked its own questions") {
+  const TempDir dir;
+  const auto row = [](const std::string& question, const std::string& subject) {
+    return R"({"question": ")" + question + R"(", "subject": ")" + subject +
+           R"(", "choices": ["a", "b", "c", "d"], "answer": "C"})" + "\n";
+  };
+  const std::string path = (dir.path / "all.jsonl").string();
+  const auto ask = [&](const std::string& subject) {
+    return TaskRequest{
+        .name = "mmlu_" + subject, .data = path, .shots_data = path, .num_fewshot = 1};
+  };
+  SECTION("which the rows name") {
+    write(path, row("Who?", "anatomy") + row("Where?", "virology") + row("When?", "virology"));
+    const auto one = load_tasks(ask("virology"));
+    REQUIRE(one[0].docs.size() == 2);
+    CHECK(one[0].docs[0].context().starts_with("Where?"));
+    CHECK(one[0].shots.size() == 2);
+    const auto both = load_tasks(std::vector{ask("virology"), ask("anatomy")});
+    CHECK(both[0].docs.size() == 2);
+    CHECK(both[1].docs.size() == 1);
+  }
+  SECTION("which they must name if two subjects are asked of it") {
+    write(path, R"({"question": "?", "choices": ["a", "b", "c", "d"], "answer": "C"})");
+    CHECK(load_tasks(ask("virology"))[0].docs.size() == 1);
+    CHECK_THROWS_WITH(load_tasks(std::vector{ask("virology"), ask("anatomy")}),
+                      Catch::Contains("all.jsonl:1") && Catch::Contains("'subject' is missing"));
+  }
+}
+
 TEST_CASE("MMLU's protocols write the question in their own way") {
   const TempDir dir;
   write(dir.path / "high_school_physics.csv", "\"  Why?\",a,b,c,d,D\n");
@@ -140,6 +169,19 @@ TEST_CASE("what is wrong with a benchmark's files is said with file and row") {
     write(rows, R"({"question": " ", "answer": "a"})");
     CHECK(message_of({.name = "custom_match", .data = rows.string()}) ==
           rows.string() + ":1: \"question\" is empty");
+  }
+  SECTION("an answer of one's own that has several lines") {
+    const fs::path rows = dir.path / "rows.jsonl";
+    write(rows, R"({"question": "?", "answer": "a\nb"})");
+    CHECK(message_of({.name = "custom_match", .data = rows.string()}) ==
+          rows.string() + ":1: \"answer\" has several lines; what is written ends with the line");
+  }
+  SECTION("shots of which none is asked for") {
+    write(test, kRow);
+    request.num_fewshot.reset();
+    request.shots_data = test.string();
+    CHECK_THAT(message_of(request),
+               Catch::Contains("shots for mmlu_virology, which takes none unless num_fewshot"));
   }
   SECTION("shots where there are none") {
     write(dir.path / "rows.jsonl", R"({"text": "a b"})");

@@ -83,6 +83,8 @@ TEST_CASE("an interrupted evaluation goes on where it was") {
   const Outcome other = e.run("--branch softmax " + what + e.at("part.json") + " --resume");
   CHECK(other.code == 1);
   CHECK_THAT(other.text, Catch::Contains("part.samples.jsonl:1: was scored with another"));
+  std::ofstream(e.at("model/README.md")) << "Mine.";
+  CHECK(e.run(what + e.at("part.json") + " --resume").code == 0);
   const Outcome fewer = e.run(what + e.at("part.json") + " --resume --limit 5");
   CHECK_THAT(fewer.text, Catch::Contains("was scored with another"));
 }
@@ -173,6 +175,26 @@ TEST_CASE("data that is not there or not asked for is refused by name") {
   CHECK_THAT(refused(mmlu + " --data pica=" + mmlu), Catch::Contains("pica is not asked"));
   CHECK_THAT(refused(mmlu + " --data " + kData), Catch::Contains("the second for all tasks"));
   CHECK_THAT(refused("piqa=" + mmlu), Catch::Contains("--data: nothing for mmlu_virology"));
+}
+
+TEST_CASE("what would do nothing or fail at the end is refused first") {
+  const Evaluation e;
+  const auto refused = [&](const std::string& flags) {
+    const Outcome done = e.run("--task mmlu_virology --limit 2 --data " + kData + "/mmlu " + flags);
+    CHECK(done.code == 2);
+    return done.text;
+  };
+  CHECK_THAT(refused("--stride 5"),
+             Catch::Contains("--stride is for --task sample and perplexity"));
+  CHECK_THAT(refused("--chat-template chatml"), Catch::Contains("--chat-template is for"));
+  CHECK_THAT(refused("--resume"), Catch::Contains("--resume goes on with a file"));
+  CHECK_THAT(refused("--output " + e.at("no/a.json")), Catch::Contains("directory is not there"));
+  CHECK_THAT(refused("--output " + e.dir.path.string()), Catch::Contains("is a directory"));
+  CHECK_THAT(refused("--output " + e.at("a.json") + " --log-samples " + e.at("a.json")),
+             Catch::Contains("is --output itself"));
+  CHECK_THAT(e.run("--task perplexty --data " + kData).text,
+             Catch::Contains("task 'perplexty': expected mmlu") &&
+                 Catch::Contains("or alone: sample, perplexity"));
 }
 
 TEST_CASE("results find their samples in another folder, and are not overwritten") {

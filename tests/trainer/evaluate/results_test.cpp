@@ -49,6 +49,35 @@ TEST_CASE("a group's corrected pqem is made of the group's pqem and share of A")
   CHECK(find_metric(results.groups[0], "pqem_corrected,none")->value == Approx(1));
 }
 
+TEST_CASE("a corrected pqem and its error are those of the questions whose answer is not A") {
+  Task task;
+  task.name = "mmlu_virology", task.protocol = Protocol::lighteval;
+  std::vector<Sample> samples;
+  for (int64_t i = 0; i < 40; ++i) {
+    const int64_t target = i % 4;
+    samples.push_back({.task = task.name, .doc_id = i, .target = target});
+    samples.back().scores =
+        lighteval_scores(std::string(1, char('A' + target)), i < 20 ? " C" : " D");
+  }
+  task.docs.resize(samples.size());
+  const Results results = summarize_all({task}, samples);
+  const Metric* corrected = find_metric(results.tasks[0], "pqem_corrected,none");
+  REQUIRE(corrected);
+  std::vector<double> others;
+  for (const Sample& sample : samples)
+    if (sample.target != 0) others.push_back(sample.scores.at("pqem,none"));
+  const Metric mean = mean_of("", others);
+  CHECK(corrected->value == Approx(mean.value));
+  // sd (n - 1) over 40 instead of 30 questions
+  CHECK(*corrected->standard_error == Approx(*mean.standard_error).epsilon(0.02));
+  for (const TaskResult& floor : results.floors)
+    CHECK(find_metric(floor, "pqem_corrected,none")->value ==
+          Approx(floor.name == "always A"         ? 0
+                 : floor.name == "random letters" ? 0.25
+                                                  : 1.0 / 3)
+              .margin(1e-9));
+}
+
 TEST_CASE("subjects that are asked by different protocols are no group") {
   Asked asked = ask("social_sciences", Protocol::lighteval);
   asked.tasks[5].protocol = Protocol::lm_eval;
@@ -67,6 +96,47 @@ TEST_CASE("scores that are no numbers come back from a samples file, and are com
   CHECK(std::isnan(read[0].log_likelihoods[0]));
   CHECK(read[0].log_likelihoods[1] == -1);
   CHECK(to_json(score_changes(read, read)[0]).dump().find("null") != std::string::npos);
+}
+
+TEST_CASE("a samples file has one writer, and adds up the time of all") {
+  const TempDir dir;
+  const auto path = dir.path / "a.samples.jsonl";
+  {
+    SamplesFile file(path, "run", false);
+    file.add({.task = "piqa", .doc_id = 0, .target = 0});
+    CHECK_THROWS_WITH(SamplesFile(path, "run", true), Catch::Contains("another evaluation writes"));
+    SamplesFile late(dir.path / "b.samples.jsonl", "run", false);
+    write_text(dir.path / "b.samples.jsonl", "");
+    CHECK_THROWS_WITH(late.add({.task = "piqa"}), Catch::Contains("b.samples.jsonl: cannot be"));
+  }
+  std::string text = read_text(path);
+  const size_t seconds = text.find("\"seconds\":");
+  text.replace(seconds, text.find(',', seconds) - seconds, "\"seconds\":7.5");
+  write_text(path, text);
+  SamplesFile file(path, "run", true);
+  CHECK(file.seconds() == 7.5);
+  file.add({.task = "piqa", .doc_id = 1, .target = 0});
+  CHECK(file.seconds() >= 7.5);
+  CHECK(read_samples(path).size() == 2);
+}
+
+TEST_CASE("questions that came out differently are listed, and others are not paired") {
+  std::vector<Sample> first(3), second;
+  for (int64_t i = 0; i < 3; ++i) {
+    first[size_t(i)] = {.task = "lambada_openai", .doc_id = i, .doc_hash = "q", .prediction = 0};
+    first[size_t(i)].scores = {{"acc,none", 1}, {"perplexity,none", -1}};
+  }
+  second = first;
+  second[0].scores = {{"acc,none", 1}, {"perplexity,none", -2}};
+  second[1].scores = {{"acc,none", 0}, {"perplexity,none", -2}};
+  const Json changed = changed_questions(first, second);
+  REQUIRE(changed.size() == 1);
+  CHECK(changed[0]["doc_id"] == 1);
+  CHECK(changed[0]["scores"]["acc,none"] == Json({1, 0}));
+  CHECK(num_missing(first, {second[0], second[2]}) == 1);
+  second[2].doc_hash = "another";
+  CHECK_THROWS_WITH(score_changes(first, second),
+                    Catch::Contains("question 2 of lambada_openai is another"));
 }
 
 TEST_CASE("a perplexity is compared by its log-likelihoods") {
