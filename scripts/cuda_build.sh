@@ -33,6 +33,9 @@ say "nvcc: $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
 
 nvrtc=$(find "$(folder_of nvidia)" -name 'libnvrtc.so.*' | head -1)
 libraries=$(find "$(folder_of nvidia)" -name lib -type d -printf '%p:' )
+# A toolkit that was installed in part lacks headers that NCCL's part of LibTorch includes; LibTorch's own packages have them.
+CPLUS_INCLUDE_PATH=$(find "$(folder_of nvidia)" -name include -type d -printf '%p:')
+export CPLUS_INCLUDE_PATH=${CPLUS_INCLUDE_PATH%:}
 mkdir -p build-cuda
 cmake -G Ninja -B build-cuda -DCMAKE_BUILD_TYPE=Release -DTPTT_TESTS=OFF -DCMAKE_PREFIX_PATH="$torch" -DCUDA_TOOLKIT_ROOT_DIR="$toolkit" -DCUDA_nvrtc_LIBRARY="$nvrtc" \
   -DCUDA_NVRTC_LIB="$nvrtc" \

@@ -33,9 +33,11 @@ struct EvalFlags {
   std::vector<std::string> data;  // PATH, or TASK=PATH
   std::string shots_data;
   std::string protocol = "lm-eval";
-  std::optional<std::string> chat_template;  // of sample; none: auto
+  std::optional<std::string> chat_template;  // of sample and perplexity; none: auto
   std::optional<int64_t> num_fewshot;
-  std::optional<int64_t> max_length, stride, batch_size;  // of sample and perplexity
+  std::optional<int64_t> max_length;  // of sample and perplexity
+  std::optional<int64_t> stride;      // of perplexity
+  std::optional<int64_t> batch_size;  // of sample
   int64_t limit = 0;
   bool json = false, resume = false;
   std::string output, log_samples;

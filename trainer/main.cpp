@@ -167,8 +167,9 @@ void add_eval(CLI::App& app) {
       ->add_option("--stride", flags->stride,
                    "new tokens of a window, perplexity of a .txt; default: --max-length")
       ->check(CLI::PositiveNumber);
-  command->add_option("--chat-template", flags->chat_template,
-                      "sample: a name (data/README.md); default: the model's own");
+  command->add_option(
+      "--chat-template", flags->chat_template,
+      "sample, perplexity of chats: a name (data/README.md); default: the model's own");
   command
       ->add_option("--batch-size", flags->batch_size,
                    "sample: answers written at once; default: 64")

@@ -22,10 +22,14 @@ std::string number(const char* format, double value) {
   return text;
 }
 
-// Half a minute after the first count and after each line.
-bool is_line_due() {
+// Half a minute after a count began and after each of its lines.
+bool is_line_due(const std::string& what, int64_t done) {
   using Clock = std::chrono::steady_clock;
-  static Clock::time_point last = Clock::now();
+  static std::string counted;
+  static int64_t before = 0;
+  static Clock::time_point last;
+  if (what != counted || done <= before) last = Clock::now();
+  counted = what, before = done;
   if (Clock::now() - last < std::chrono::seconds(30)) return false;
   last = Clock::now();
   return true;
@@ -86,7 +90,7 @@ void show_progress(const Progress& progress, const MetricsRow& row, double eta_s
 
 void show_count(const std::string& what, int64_t done, int64_t total, double eta_seconds) {
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  if (is_log_quiet() || (!terminal && !is_line_due())) return;
+  if (is_log_quiet() || (!terminal && !is_line_due(what, done))) return;
   const std::string text = what + " " + std::to_string(done) + "/" + std::to_string(total) +
                            (eta_seconds >= 0 ? " eta " + clock_text(eta_seconds) : "");
   say(terminal ? "\r\x1b[K" + text + (done >= total ? "\r\x1b[K" : "") : text + "\n");

@@ -120,17 +120,42 @@ struct Wanted {
   const TaskRequest& request;
   const TaskKind& kind;
   std::string subject;                  // "": no task of MMLU
-  bool alone;                           // the only subject that is asked of its file
   const std::vector<SplitFile>& files;  // of the directory; none: request.data is a file
 
   std::string name() const { return subject.empty() ? request.name : subject; }
   std::string config() const { return subject.empty() ? kind.hub_config : subject; }
-  // Of one subject a file may hold nothing else, and not say so.
-  Source file(const std::string& path) const { return {{path}, subject, alone}; }
 };
 
-Source questions_of(const Wanted& w) {
-  if (w.files.empty()) return w.file(w.request.data);
+// How many subjects are asked of each path: of one alone a file may hold nothing else, and not say
+// so.
+class Subjects {
+ public:
+  void add(const std::string& path, size_t count) { counts_[fs::weakly_canonical(path)] += count; }
+  Source file(const std::string& path, const Wanted& w) const {
+    const auto found = counts_.find(fs::weakly_canonical(path));
+    return {{path}, w.subject, found != counts_.end() && found->second == 1};
+  }
+
+ private:
+  std::map<fs::path, size_t> counts_;
+};
+
+struct AllSubjects {
+  Subjects of_questions, of_shots;
+};
+
+AllSubjects count_subjects(const std::vector<TaskRequest>& requests) {
+  AllSubjects all;
+  for (const TaskRequest& request : requests) {
+    const size_t count = mmlu_subjects_of(request.name).size();  // none of other kinds
+    all.of_questions.add(request.data, count);
+    if (!request.shots_data.empty()) all.of_shots.add(request.shots_data, count);
+  }
+  return all;
+}
+
+Source questions_of(const Wanted& w, const Subjects& subjects) {
+  if (w.files.empty()) return subjects.file(w.request.data, w);
   Source source = find_source(w.files, w.kind.splits, w.config(), w.subject);
   if (!source.paths.empty()) return source;
   const std::string& split = w.kind.splits[0];
@@ -140,18 +165,20 @@ Source questions_of(const Wanted& w) {
                                        "/" + split + "-*.parquet"));
 }
 
-std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
+std::vector<Doc> shots_of(const Wanted& w, const Subjects& subjects, Reader& reader) {
   const int64_t count = num_shots(w.request, w.kind);
   if (count == 0 && !w.request.shots_data.empty())
     throw UsageError(w.request.shots_data + ": shots for " + w.request.name +
-                     ", which takes none unless num_fewshot says how many");
+                     (w.request.num_fewshot
+                          ? ", but num_fewshot is 0"
+                          : ", which takes none unless num_fewshot says how many"));
   if (count == 0) return {};
   const std::string shots = std::to_string(count) + " shots";
   if (w.kind.shot_splits.empty())
     throw UsageError(w.request.name + " takes no shots: ask it by itself, with num_fewshot 0");
   const Source source = w.request.shots_data.empty()
                             ? find_source(w.files, w.kind.shot_splits, w.config(), w.subject)
-                            : w.file(w.request.shots_data);
+                            : subjects.file(w.request.shots_data, w);
   if (source.paths.empty())
     throw Error(w.request.data + ": no " + one_of(w.kind.shot_splits) + " questions of " +
                 w.name() + " for " + shots + "; name a file of shots, or ask for none");
@@ -162,8 +189,7 @@ std::vector<Doc> shots_of(const Wanted& w, Reader& reader) {
   return docs;
 }
 
-// `shared`: other requests have the same data.
-std::vector<Task> load_request(const TaskRequest& request, bool shared) {
+std::vector<Task> load_request(const TaskRequest& request, const AllSubjects& all) {
   const TaskKind& kind = find_task_kind(request.name);
   if (request.protocol != Protocol::lm_eval && !is_mmlu(kind))
     throw UsageError("protocol " + protocol_names()[size_t(request.protocol)] +
@@ -178,20 +204,19 @@ std::vector<Task> load_request(const TaskRequest& request, bool shared) {
   Reader reader(kind, request.protocol);
   const auto subjects =
       is_mmlu(kind) ? mmlu_subjects_of(request.name) : std::vector<std::string>{""};
-  const bool alone = subjects.size() == 1 && !shared;
   std::vector<Task> tasks;
   for (const std::string& subject : subjects) {
-    const Wanted wanted{request, kind, subject, alone, files};
+    const Wanted wanted{request, kind, subject, files};
     Task task;
     task.name = subject.empty() ? request.name : mmlu_task(subject);
     task.kind = &kind;
     task.protocol = request.protocol;
     task.num_fewshot = num_shots(request, kind);
     if (!subject.empty()) task.description = mmlu_description(subject, request.protocol);
-    const Source source = questions_of(wanted);
+    const Source source = questions_of(wanted, all.of_questions);
     task.docs = read_all(reader, source, request.limit);
     if (task.docs.empty()) throw Error(source.paths[0] + ": no question of " + wanted.name());
-    task.shots = shots_of(wanted, reader);
+    task.shots = shots_of(wanted, all.of_shots, reader);
     tasks.push_back(std::move(task));
   }
   return tasks;
@@ -200,16 +225,14 @@ std::vector<Task> load_request(const TaskRequest& request, bool shared) {
 }  // namespace
 
 std::vector<Task> load_tasks(const TaskRequest& request) {
-  return load_request(request, false);
+  return load_tasks(std::vector{request});
 }
 
 std::vector<Task> load_tasks(const std::vector<TaskRequest>& requests) {
   std::vector<Task> all;
+  const AllSubjects subjects = count_subjects(requests);
   for (const TaskRequest& request : requests) {
-    const bool shared = std::count_if(requests.begin(), requests.end(), [&](const auto& other) {
-                          return other.data == request.data;
-                        }) > 1;
-    for (Task& task : load_request(request, shared)) {
+    for (Task& task : load_request(request, subjects)) {
       for (const Task& other : all)
         if (other.name == task.name)
           throw UsageError("task " + task.name + " is asked for twice: once by " + request.name);

@@ -38,7 +38,7 @@ enum class Shots {
 /// A family of tasks: one line in task_table.cpp and a file that reads its rows.
 struct TaskKind {
   const char* name;                  // lm-evaluation-harness'
-  double version;                    // of its definition there
+  double version;                    // of its definition there; of custom tasks our own
   std::vector<std::string> metrics;  // of written answers their filters: task_scores.cpp
   const char* hub_config;            // folder or config name in the Hub's repository; "": none
   std::vector<std::string> splits;   // of the questions, the first that is there

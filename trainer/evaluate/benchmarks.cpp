@@ -54,6 +54,7 @@ std::string data_of(const DataPaths& paths, const std::string& task) {
 }
 
 void check_name(const std::string& name) {
+  if (is_own_task(name)) throw UsageError("--task " + name + " stands alone");
   try {
     find_task_kind(name);
   } catch (const UsageError& error) {
@@ -64,21 +65,15 @@ void check_name(const std::string& name) {
 std::vector<Task> tasks_of(const EvalFlags& flags) {
   const DataPaths paths = parse_data(flags);
   std::vector<TaskRequest> requests;
-  for (const std::string& name : flags.tasks) {
-    if (is_own_task(name)) throw UsageError("--task " + name + " stands alone");
-    check_name(name);  // before what its data is
+  for (const std::string& name : flags.tasks)
     requests.push_back({.name = name,
                         .data = data_of(paths, name),
                         .shots_data = flags.shots_data,
                         .num_fewshot = flags.num_fewshot,
                         .limit = flags.limit,
                         .protocol = parse_protocol(flags.protocol)});
-  }
   return load_tasks(requests);
 }
-
-// Changes with what a score means, so that older samples are not gone on with.
-constexpr const char* kScoring = "2";
 
 // Results may lie beside these.
 bool is_of_adapter(const fs::directory_entry& file) {
@@ -89,8 +84,8 @@ bool is_of_adapter(const fs::directory_entry& file) {
 
 // What the scores of a samples file belong to, for --resume.
 std::string run_name(const CommonFlags& common, const std::vector<Task>& tasks) {
-  std::vector<std::string> settings{kScoring,      common.model,        common.dtype,
-                                    common.device, common.quantization, common.branch};
+  std::vector<std::string> settings{common.model, common.dtype, common.device, common.quantization,
+                                    common.branch};
   std::set<fs::path> files;  // as they are: those of the same name may be made anew
   for (const std::string& path : model_file_paths(find_model(common.model))) files.insert(path);
   if (fs::is_directory(common.adapter))
@@ -106,24 +101,15 @@ fs::path samples_path(const EvalFlags& flags) {
   return samples_beside(flags.output);
 }
 
-// What will be written hours later.
-void check_output(const std::string& flag, const fs::path& path) {
-  if (path.empty()) return;
-  if (fs::is_directory(path))
-    throw UsageError(flag + " " + path.string() + ": is a directory; name a file");
-  if (!fs::is_directory(fs::absolute(path).parent_path()))
-    throw UsageError(flag + " " + path.string() + ": its directory is not there; make it first");
-}
-
-// What is asked for and would do nothing.
+// Flags that would do nothing, and what would fail at the end.
 void check(const EvalFlags& flags) {
-  for (const auto& [given, name] : {std::pair(flags.stride.has_value(), "--stride"),
-                                    std::pair(flags.max_length.has_value(), "--max-length"),
-                                    std::pair(flags.chat_template.has_value(), "--chat-template"),
-                                    std::pair(flags.batch_size.has_value(), "--batch-size")})
-    if (given)
-      throw UsageError(std::string(name) + " is for --task sample and perplexity, not for " +
-                       one_of(flags.tasks));
+  const auto refuse = [](bool is_given, const std::string& flag, const std::string& tasks) {
+    if (is_given) throw UsageError(flag + " is for --task " + tasks + ", not for benchmarks");
+  };
+  refuse(flags.stride.has_value(), "--stride", "perplexity");
+  refuse(flags.max_length.has_value(), "--max-length", "sample and perplexity");
+  refuse(flags.chat_template.has_value(), "--chat-template", "sample and perplexity");
+  refuse(flags.batch_size.has_value(), "--batch-size", "sample");
   check_output("--output", flags.output);
   check_output("--log-samples", flags.log_samples);
   if (flags.resume && flags.output.empty() && flags.log_samples.empty())
@@ -139,7 +125,16 @@ void check(const EvalFlags& flags) {
 
 }  // namespace
 
+void check_output(const std::string& flag, const fs::path& path) {
+  if (path.empty()) return;
+  if (fs::is_directory(path))
+    throw UsageError(flag + " " + path.string() + ": is a directory; name a file");
+  if (!fs::is_directory(fs::absolute(path).parent_path()))
+    throw UsageError(flag + " " + path.string() + ": its directory is not there; make it first");
+}
+
 void run_benchmarks(const CommonFlags& common, const EvalFlags& flags) {
+  for (const std::string& name : flags.tasks) check_name(name);
   check(flags);
   const std::vector<Task> tasks = tasks_of(flags);
   std::optional<SamplesFile> file;

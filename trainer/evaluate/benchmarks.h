@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "trainer/commands.h"
@@ -10,6 +11,10 @@ namespace tptt {
 inline bool is_own_task(const std::string& task) {
   return task == "sample" || task == "perplexity";
 }
+
+/// What will be written when all is done, at once: throws UsageError for a path that is a directory
+/// or whose own is not there. `flag` names it.
+void check_output(const std::string& flag, const std::filesystem::path& path);
 
 /// Asks the tasks of --task, streams a sample a question to a file and writes the results. Throws
 /// Error.

@@ -11,6 +11,19 @@ double is_a(const Sample& sample) {
   return sample.target == 0;
 }
 
+// Of independent tasks; no error where one of them has none.
+Metric mean_of(const std::string& key, const std::vector<Metric>& tasks) {
+  const double k = double(tasks.size());
+  Metric mean{key, 0, {}};
+  double variance = 0;
+  for (const Metric& task : tasks) {
+    mean.value += task.value / k;
+    variance += std::pow(task.standard_error.value_or(NAN) / k, 2);
+  }
+  if (!std::isnan(variance)) mean.standard_error = std::sqrt(variance);
+  return mean;
+}
+
 SamplesByTask answered(SamplesByTask tasks, char letter) {
   for (auto& samples : tasks)
     for (Sample& sample : samples)
@@ -33,34 +46,32 @@ TaskResult constant_answer(const SamplesByTask& tasks, char letter) {
 
 TaskResult unweighted(TaskResult group, const std::vector<TaskResult>& tasks) {
   for (Metric& metric : group.metrics) {
-    double sum = 0, variance = 0;
-    for (const TaskResult& task : tasks) {
-      const Metric& own = *find_metric(task, metric.key);
-      sum += own.value;
-      variance += std::pow(own.standard_error.value_or(0), 2);
-    }
-    metric.value = sum / double(tasks.size());
-    metric.standard_error = std::sqrt(variance) / double(tasks.size());
+    std::vector<Metric> own;
+    for (const TaskResult& task : tasks) own.push_back(*find_metric(task, metric.key));
+    metric = mean_of(metric.key, own);
   }
   return group;
 }
 
 void add_corrected(TaskResult& result, const SamplesByTask& tasks) {
   if (!find_metric(result, kPqem)) return;
-  const double k = double(tasks.size());
+  bool all_are_a = true;
   double share = 0;
   for (const auto& samples : tasks)
-    for (const Sample& sample : samples) share += is_a(sample) / double(samples.size()) / k;
-  if (share == 1) return;
+    for (const Sample& sample : samples) {
+      all_are_a &= sample.target == 0;
+      share += is_a(sample) / double(samples.size()) / double(tasks.size());
+    }
+  if (all_are_a) return;
   const double corrected = (find_metric(result, kPqem)->value - share) / (1 - share);
-  double variance = 0;  // of the mean of what follows: p's own part to first order
+  std::vector<Metric> parts;  // p's own part in the error to first order
   for (const auto& samples : tasks) {
-    std::vector<double> parts;
+    std::vector<double> values;
     for (const Sample& sample : samples)
-      parts.push_back(sample.scores.at(kPqem) - (1 - corrected) * is_a(sample));
-    variance += std::pow(mean_of("", parts).standard_error.value_or(0) / k, 2);
+      values.push_back((sample.scores.at(kPqem) - (1 - corrected) * is_a(sample)) / (1 - share));
+    parts.push_back(mean_of("", values));
   }
-  result.metrics.push_back({"pqem_corrected,none", corrected, std::sqrt(variance) / (1 - share)});
+  result.metrics.push_back({"pqem_corrected,none", corrected, mean_of("", parts).standard_error});
 }
 
 std::vector<TaskResult> lighteval_floors(const SamplesByTask& tasks) {

@@ -114,11 +114,12 @@ Results summarize_all(const std::vector<Task>& tasks, const std::vector<Sample>&
 
 Json to_json(const Results& results, const std::vector<Task>& tasks, Json config) {
   Json json = {{"results", Json::object()},
+               {"versions", Json::object()},
                {"group_subtasks", subtasks_of(results)},
                {"config", std::move(config)}};
   for (const TaskResult& group : results.groups) {
     json["results"][group.name] = json["groups"][group.name] = to_json(group);
-    json["versions"][group.name] = kMmluGroupVersion;
+    if (tasks[0].protocol == Protocol::lm_eval) json["versions"][group.name] = kMmluGroupVersion;
     json["higher_is_better"][group.name] = higher_is_better(group);
     for (const Task& task : tasks)
       if (task.name == results.subtasks.at(group.name)[0])
@@ -136,7 +137,9 @@ Json to_json(const Results& results, const std::vector<Task>& tasks, Json config
                                     {"num_fewshot", tasks[i].num_fewshot},
                                     {"description", tasks[i].description},
                                     {"protocol", protocol_names()[size_t(tasks[i].protocol)]}};
-    json["versions"][result.name] = tasks[i].kind->version;
+    // Of other protocols the harness knows nothing.
+    if (tasks[i].protocol == Protocol::lm_eval)
+      json["versions"][result.name] = tasks[i].kind->version;
     json["higher_is_better"][result.name] = higher_is_better(result);
   }
   return json;

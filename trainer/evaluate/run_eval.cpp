@@ -48,11 +48,20 @@ void check(const EvalFlags& flags) {
     throw UsageError("--limit is for rows; a .txt is scored whole");
   if (parse_protocol(flags.protocol) != Protocol::lm_eval)
     throw UsageError("--protocol is for MMLU, not for --task " + flags.tasks[0]);
-  if (flags.num_fewshot.value_or(0) > 0 && flags.shots_data.empty())
-    throw UsageError("--num-fewshot needs --shots FILE");
+  if ((flags.num_fewshot.value_or(0) > 0) != !flags.shots_data.empty())
+    throw UsageError("--num-fewshot and --shots FILE go together");
+  const auto sample_only = [&](bool is_given, const char* flag) {
+    if (is_given && flags.tasks[0] != "sample")
+      throw UsageError(std::string(flag) + " is for --task sample, not for perplexity");
+  };
+  sample_only(!flags.shots_data.empty(), "--shots");
+  sample_only(flags.batch_size.has_value(), "--batch-size");
+  if (flags.chat_template && is_plain_text(flags.data[0]))
+    throw UsageError("--chat-template is for rows, not for a .txt");
   if (flags.resume || !flags.log_samples.empty())
     throw UsageError("--resume and --log-samples are for benchmarks, not for --task " +
                      flags.tasks[0]);
+  check_output("--output", flags.output);
   if (!flags.output.empty() && std::filesystem::exists(flags.output))
     throw UsageError(flags.output + ": exists already; give --output another name");
 }

@@ -70,7 +70,8 @@ Lines read_lines(const std::filesystem::path& path, const std::string* run) {
     const Json line = parse_json(text, reader.where());
     if (run && json_string(line, "run", reader.where()) != *run)
       throw Error(reader.where() +
-                  ": was scored with another model, adapter, task or setting; give --log-samples "
+                  ": was scored with another model, adapter, task, setting or version of tptt; "
+                  "give --log-samples "
                   "or --output another name");
     lines.samples.push_back(to_sample(line, reader.where()));
     if (run) lines.seconds = json_number(line, "seconds", reader.where());
@@ -98,28 +99,34 @@ SamplesFile::SamplesFile(const std::filesystem::path& path, const std::string& r
   kept_seconds_ = seconds_ = lines.seconds;
 }
 
-SamplesFile::~SamplesFile() {
-  if (fd_ >= 0) ::close(fd_);
+SamplesFile::Descriptor::~Descriptor() {
+  if (fd >= 0) ::close(fd);
 }
 
 void SamplesFile::open(int flags) {
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | flags, 0644);
-  if (fd_ < 0) throw Error(path_.string() + ": cannot be opened: " + std::strerror(errno));
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
-    throw Error(path_.string() +
-                ": another evaluation writes to it; wait for that, or give "
-                "another name");
+  const std::string in_use =
+      ": another evaluation writes to it; wait for that, or give another name";
+  file_.fd = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | flags, 0644);
+  if (file_.fd < 0 && errno == EEXIST) throw Error(path_.string() + in_use);
+  if (file_.fd < 0) throw Error(path_.string() + ": cannot be opened: " + std::strerror(errno));
+  if (::flock(file_.fd, LOCK_EX | LOCK_NB) == 0) return;
+  if (errno == EWOULDBLOCK) throw Error(path_.string() + in_use);
+  throw Error(path_.string() + ": cannot be locked: " + std::strerror(errno));
 }
 
 void SamplesFile::add(const Sample& sample) {
-  if (fd_ < 0) open(O_CREAT | O_EXCL);
+  if (file_.fd < 0) open(O_CREAT | O_EXCL);
   seconds_ = kept_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
   Json line = to_line(sample);
   line["run"] = run_;
   line["seconds"] = std::round(1000 * seconds_) / 1000;
   const std::string text = line.dump() + "\n";
-  if (::write(fd_, text.data(), text.size()) != ssize_t(text.size()))
-    throw Error(path_.string() + ": cannot be appended to: " + std::strerror(errno));
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t n = ::write(file_.fd, text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Error(path_.string() + ": cannot be appended to: " + std::strerror(errno));
+    done += size_t(n);
+  }
 }
 
 std::string to_text(const std::vector<Sample>& samples) {

@@ -30,9 +30,6 @@ class SamplesFile {
   /// lines that are there are kept and read; without it an older file is an Error, as are lines of
   /// another run and a file that is in use.
   SamplesFile(const std::filesystem::path& path, const std::string& run, bool resume);
-  ~SamplesFile();
-  SamplesFile(const SamplesFile&) = delete;
-  SamplesFile& operator=(const SamplesFile&) = delete;
 
   const std::vector<Sample>& kept() const { return kept_; }
   /// From now on time counts as evaluation, after what the kept lines took.
@@ -44,6 +41,13 @@ class SamplesFile {
 
  private:
   using Clock = std::chrono::steady_clock;
+  struct Descriptor {
+    int fd = -1;
+    Descriptor() = default;
+    ~Descriptor();
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+  };
   void open(int flags);
 
   std::filesystem::path path_;
@@ -51,7 +55,7 @@ class SamplesFile {
   std::vector<Sample> kept_;
   double kept_seconds_ = 0, seconds_ = 0;
   Clock::time_point start_ = Clock::now();
-  int fd_ = -1;
+  Descriptor file_;
 };
 
 /// Lines of a samples file that belong to no run, as processes send them to each other, and back.

@@ -88,6 +88,11 @@ TEST_CASE("of a file of several subjects each is asked its own questions") {
   SECTION("which they must name if two subjects are asked of it") {
     write(path, R"({"question": "?", "choices": ["a", "b", "c", "d"], "answer": "C"})");
     CHECK(load_tasks(ask("virology"))[0].docs.size() == 1);
+    const TaskRequest own{.name = "custom_choice", .data = path};
+    CHECK(load_tasks(std::vector{ask("virology"), own})[0].docs.size() == 1);
+    auto other = ask("anatomy");
+    other.data = (dir.path / "." / "all.jsonl").string();
+    CHECK_THROWS_AS(load_tasks(std::vector{ask("virology"), other}), Error);
     CHECK_THROWS_WITH(load_tasks(std::vector{ask("virology"), ask("anatomy")}),
                       Catch::Contains("all.jsonl:1") && Catch::Contains("'subject' is missing"));
   }

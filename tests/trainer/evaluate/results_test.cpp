@@ -78,6 +78,18 @@ TEST_CASE("a corrected pqem and its error are those of the questions whose answe
               .margin(1e-9));
 }
 
+TEST_CASE("where all answers are A, or a task has one question, nothing is made up") {
+  Task task;
+  task.name = "mmlu_virology", task.protocol = Protocol::lighteval;
+  std::vector<Sample> samples(7, {.task = task.name, .target = 0});
+  for (Sample& sample : samples) sample.scores = lighteval_scores("A", " B");
+  CHECK_FALSE(find_metric(summarize_all({task}, samples).tasks[0], "pqem_corrected,none"));
+  samples.resize(1), samples[0].target = 1;
+  const Results one = summarize_all({task}, samples);
+  REQUIRE(find_metric(one.tasks[0], "pqem_corrected,none"));
+  CHECK_FALSE(find_metric(one.tasks[0], "pqem_corrected,none")->standard_error);
+}
+
 TEST_CASE("subjects that are asked by different protocols are no group") {
   Asked asked = ask("social_sciences", Protocol::lighteval);
   asked.tasks[5].protocol = Protocol::lm_eval;
@@ -107,7 +119,8 @@ TEST_CASE("a samples file has one writer, and adds up the time of all") {
     CHECK_THROWS_WITH(SamplesFile(path, "run", true), Catch::Contains("another evaluation writes"));
     SamplesFile late(dir.path / "b.samples.jsonl", "run", false);
     write_text(dir.path / "b.samples.jsonl", "");
-    CHECK_THROWS_WITH(late.add({.task = "piqa"}), Catch::Contains("b.samples.jsonl: cannot be"));
+    CHECK_THROWS_WITH(late.add({.task = "piqa"}),
+                      Catch::Contains("b.samples.jsonl: another evaluation"));
   }
   std::string text = read_text(path);
   const size_t seconds = text.find("\"seconds\":");
