@@ -6,6 +6,7 @@
 #include <map>
 
 #include "data/sha256.h"
+#include "models/formats/error.h"
 #include "trainer/evaluate/run_task.h"
 #include "trainer/progress.h"
 
@@ -19,14 +20,15 @@ static void add_docs(Sha256& hash, const std::vector<Doc>& docs) {
   for (const Doc& doc : docs) hash.update_sized(doc_hash(doc));
 }
 
+static size_t size_of(const Doc& doc) {
+  size_t size = 0;
+  for (const auto* texts : {&doc.contexts, &doc.choices})
+    for (const std::string& text : *texts) size += text.size();
+  return size;
+}
+
 // About how many bytes the longest prompt has.
 static size_t longest_prompt(const Task& task) {
-  const auto size_of = [](const Doc& doc) {
-    size_t size = 0;
-    for (const auto* texts : {&doc.contexts, &doc.choices})
-      for (const std::string& text : *texts) size += text.size();
-    return size;
-  };
   size_t longest = 0, shots = 0;
   for (const Doc& doc : task.docs) longest = std::max(longest, size_of(doc));
   for (const Doc& doc : task.shots) shots += size_of(doc);
@@ -83,6 +85,36 @@ static std::vector<Sample> others(const std::vector<Sample>& own, const ProcessG
   return all;
 }
 
+// Questions and their bytes, since the longest are asked first: time goes by these.
+struct Workload {
+  int64_t questions = 0;
+  double bytes = 0;
+
+  void add(const Doc& doc) { ++questions, bytes += double(size_of(doc)); }
+};
+
+static Workload workload_of(const std::vector<Task>& tasks) {
+  Workload all;
+  for (const Task& task : tasks)
+    for (const Doc& doc : task.docs) all.add(doc);
+  return all;
+}
+
+static Workload workload_of(const std::vector<Task>& tasks, const std::vector<Sample>& samples) {
+  std::map<std::string, const Task*> by_name;
+  for (const Task& task : tasks) by_name[task.name] = &task;
+  Workload scored;
+  for (const Sample& sample : samples) {
+    const auto task = by_name.find(sample.task);
+    const auto id = size_t(sample.doc_id);
+    if (task == by_name.end() || id >= task->second->docs.size())
+      throw Error("samples have question " + std::to_string(sample.doc_id) + " of " + sample.task +
+                  ", which is not asked: remove that line, or their file");
+    scored.add(task->second->docs[id]);
+  }
+  return scored;
+}
+
 std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& tokenizer,
                                    const std::vector<Task>& tasks, const ScoringOptions& options,
                                    SamplesFile* file, const std::function<void()>& after_each,
@@ -92,19 +124,18 @@ std::vector<Sample> evaluate_tasks(const CausalLM& model, const Tokenizer& token
   std::vector<Sample> samples;
   if (file) samples = file->kept();
   if (group.size() > 1) samples = samples_from_text(group.broadcast(to_text(samples)));
-  const int64_t kept = int64_t(samples.size());
-  int64_t total = 0;
-  for (const Task& task : tasks) total += int64_t(task.docs.size());
-  samples.reserve(size_t(total));
+  const Workload total = workload_of(tasks), kept = workload_of(tasks, samples);
+  Workload scored = kept;
+  samples.reserve(size_t(total.questions));
   for (const Task* next : by_memory(tasks)) {
     const Task& task = *next;
     const auto take = [&](const Sample& sample) {
       if (file) file->add(sample);
       samples.push_back(sample);
-      const int64_t scored = int64_t(samples.size()) - kept;
+      scored.add(task.docs[size_t(sample.doc_id)]);
       const std::chrono::duration<double> seconds = Clock::now() - start;
-      show_count("questions", kept + scored, total,
-                 seconds.count() / double(scored) * double(total - kept - scored));
+      show_count("questions", scored.questions, total.questions,
+                 seconds.count() / (scored.bytes - kept.bytes) * (total.bytes - scored.bytes));
     };
     const size_t before = samples.size();
     run_task(model, tokenizer, task, options, not_asked(task, samples, group),

@@ -87,6 +87,11 @@ TEST_CASE("an interrupted evaluation goes on where it was") {
   CHECK(e.run(what + e.at("part.json") + " --resume").code == 0);
   const Outcome fewer = e.run(what + e.at("part.json") + " --resume --limit 5");
   CHECK_THAT(fewer.text, Catch::Contains("was scored with another"));
+  Json line = whole[0];
+  line["doc_id"] = 99;
+  std::ofstream(e.at("part.samples.jsonl")) << line.dump() << "\n";
+  CHECK_THAT(e.run(what + e.at("part.json") + " --resume").text,
+             Catch::Contains("samples have question 99 of mmlu_virology, which is not asked"));
 }
 
 TEST_CASE("all kinds of tasks are scored") {
