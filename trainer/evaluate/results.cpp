@@ -70,6 +70,11 @@ Json subtasks_of(const Results& results) {
   return json;
 }
 
+const Task& task_named(const std::string& name, const std::vector<Task>& tasks) {
+  return *std::find_if(tasks.begin(), tasks.end(),
+                       [&](const Task& task) { return task.name == name; });
+}
+
 std::string padded(std::string text, size_t width) {
   text.resize(std::max(text.size(), width), ' ');
   return text;
@@ -101,14 +106,14 @@ Results summarize_all(const std::vector<Task>& tasks, const std::vector<Sample>&
     if (task.protocol == Protocol::lighteval && !own.empty()) by_lighteval.push_back(own);
   }
   add_groups(results, protocols);
-  for (TaskResult& task : results.tasks)
-    if (protocols[task.name] == Protocol::lighteval) add_corrected(task, {by_task[task.name]});
+  if (by_lighteval.empty()) return results;
+  for (TaskResult& task : results.tasks) add_corrected(task, {by_task[task.name]});
   for (TaskResult& group : results.groups) {
     SamplesByTask members;
     for (const std::string& name : results.subtasks[group.name]) members.push_back(by_task[name]);
     add_corrected(group, members);
   }
-  if (!by_lighteval.empty()) results.floors = lighteval_floors(by_lighteval);
+  results.floors = lighteval_floors(by_lighteval);
   return results;
 }
 
@@ -119,11 +124,10 @@ Json to_json(const Results& results, const std::vector<Task>& tasks, Json config
                {"config", std::move(config)}};
   for (const TaskResult& group : results.groups) {
     json["results"][group.name] = json["groups"][group.name] = to_json(group);
-    if (tasks[0].protocol == Protocol::lm_eval) json["versions"][group.name] = kMmluGroupVersion;
     json["higher_is_better"][group.name] = higher_is_better(group);
-    for (const Task& task : tasks)
-      if (task.name == results.subtasks.at(group.name)[0])
-        json["n-shot"][group.name] = task.num_fewshot;
+    const Task& first = task_named(results.subtasks.at(group.name)[0], tasks);
+    json["n-shot"][group.name] = first.num_fewshot;
+    if (first.protocol == Protocol::lm_eval) json["versions"][group.name] = kMmluGroupVersion;
   }
   for (const TaskResult& floor : results.floors) json["floors"][floor.name] = to_json(floor);
   for (size_t i = 0; i < tasks.size(); ++i) {

@@ -49,6 +49,21 @@ TEST_CASE("a group's corrected pqem is made of the group's pqem and share of A")
   CHECK(find_metric(results.groups[0], "pqem_corrected,none")->value == Approx(1));
 }
 
+TEST_CASE("a group has the harness' version only where it was asked by the harness' protocol") {
+  for (const Protocol protocol : {Protocol::lm_eval, Protocol::lighteval}) {
+    Asked asked = ask("social_sciences", protocol);
+    Task other;
+    other.name = "piqa";
+    asked.tasks.insert(asked.tasks.begin(), other);
+    for (Task& task : asked.tasks) task.kind = &find_task_kind(task.name), task.num_fewshot = 3;
+    asked.samples.push_back({.task = "piqa", .target = 0});
+    const Json json = to_json(summarize_all(asked.tasks, asked.samples), asked.tasks, {});
+    CHECK(json["versions"].contains("mmlu_social_sciences") == (protocol == Protocol::lm_eval));
+    CHECK(json["versions"].contains("piqa"));
+    CHECK(json["n-shot"]["mmlu_social_sciences"] == 3);
+  }
+}
+
 TEST_CASE("a corrected pqem and its error are those of the questions whose answer is not A") {
   Task task;
   task.name = "mmlu_virology", task.protocol = Protocol::lighteval;
